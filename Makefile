@@ -1,0 +1,144 @@
+# `make help` lists the targets. Nothing here needs more than Python 3.9+, a C compiler and make.
+#
+#   PYTHON   the interpreter that the virtual environment is made of
+#   VENV     the virtual environment; another PYTHON wants another VENV
+#   PYTEST   further options for pytest, as in: make test PYTEST="-k gate -x"
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST ?=
+CC ?= cc
+
+PY := $(VENV)/bin/python
+HERE := $(CURDIR)
+PY_FROM_ELSEWHERE = $(abspath $(PY))
+EXAMPLE := examples/las_to_html
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-all build test-core leaks asan tsan layers lint bench bench-quick clean distclean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
+
+# --- building -------------------------------------------------------------------------------------------------------
+
+$(VENV)/.made: # the project is installed in place: its dependencies change with pyproject.toml only
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --upgrade pip 'setuptools>=77'
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.made pyproject.toml setup.py
+	$(PY) -m pip install --quiet --no-build-isolation --editable . numpy
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(PY) -m pip install --quiet --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+build: $(VENV)/.run ## the extension, in place
+	@$(PY) setup.py --quiet build_ext --inplace
+
+demo: build ## trace the example program, show the log and the last word
+	rm -rf build/demo build/demo.log
+	$(PY) $(EXAMPLE)/generate.py build/demo/las --size 500K --seed 1
+	$(PY) -m pymemtrace run -o build/demo.log -f $(EXAMPLE)/las_to_html.py build/demo/las build/demo/html
+	@echo; echo "--- build/demo.log begins:"; head -n 32 build/demo.log
+	@echo "--- and ends:"; tail -n 16 build/demo.log
+
+# --- testing --------------------------------------------------------------------------------------------------------
+
+test: demo $(VENV)/.dev ## the demo, then all tests
+	$(PY) -m pytest $(PYTEST)
+
+test-all: $(VENV)/.dev ## all tests on every CPython 3.9 to 3.13 on this machine
+	$(VENV)/bin/nox
+
+leaks: build $(VENV)/.dev ## the leak test of every public name
+	$(PY) -m pytest tests/integration/test_leaks.py $(PYTEST)
+
+layers: build $(VENV)/.dev ## who includes and imports whom
+	$(PY) -m pytest tests/unit/test_layers.py $(PYTEST)
+
+lint: $(VENV)/.dev ## ruff and mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+# The core without an interpreter: every tests/core/test_*.c is a program of its own, built in three ways.
+
+CORE_SOURCES := $(sort $(wildcard src/core/*.c src/platform/*.c))
+CORE_HEADERS := $(sort $(wildcard src/core/*.h src/platform/*.h tests/core/*.h))
+CORE_TESTS := $(sort $(basename $(notdir $(wildcard tests/core/test_*.c))))
+CORE_FLAGS := -std=c11 -D_GNU_SOURCE -g -Wall -Wextra -Isrc -Itests/core -pthread -fvisibility=hidden
+ifeq ($(PYMEMTRACE_WERROR),1)
+CORE_FLAGS += -Werror
+endif
+FLAGS_plain := -O2
+FLAGS_asan := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
+FLAGS_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer
+# gcc's ThreadSanitizer cannot place its memory where the kernel randomises addresses widely.
+FIXED_ADDRESSES := $(shell setarch "$$(uname -m)" -R true 2>/dev/null && echo setarch "$$(uname -m)" -R)
+
+define core_flavour
+build/core/$(1)/%.o: src/%.c $$(CORE_HEADERS) Makefile
+	@mkdir -p $$(@D)
+	@$$(CC) $$(CORE_FLAGS) $$(FLAGS_$(1)) -c -o $$@ $$<
+
+build/core/$(1)/test_%: tests/core/test_%.c $$(patsubst src/%.c,build/core/$(1)/%.o,$$(CORE_SOURCES)) $$(CORE_HEADERS)
+	@mkdir -p $$(@D)
+	@$$(CC) $$(CORE_FLAGS) $$(FLAGS_$(1)) -o $$@ $$(filter %.c %.o,$$^)
+endef
+$(foreach flavour,plain asan tsan,$(eval $(call core_flavour,$(flavour))))
+.SECONDARY:
+
+# Runs the programs named, each in an empty folder of its own; says which failed.
+run_core = @test -n "$(CORE_TESTS)" || { echo "no tests in tests/core"; exit 1; }; \
+	for program in $(1); do \
+	    rm -rf build/core/scratch; mkdir -p build/core/scratch; \
+	    echo "$$program"; \
+	    (cd build/core/scratch && $(2) "$(HERE)/$$program") || { echo "FAILED: $$program"; exit 1; }; \
+	done; rm -rf build/core/scratch; echo "$(words $(1)) programs passed"
+
+test-core: $(CORE_TESTS:%=build/core/plain/%) ## the C tests of the core, without Python
+	$(call run_core,$(CORE_TESTS:%=build/core/plain/%),)
+
+tsan: $(CORE_TESTS:%=build/core/tsan/%) ## the core's tests under ThreadSanitizer
+	$(call run_core,$(CORE_TESTS:%=build/core/tsan/%),TSAN_OPTIONS=halt_on_error=1:die_after_fork=0 $(FIXED_ADDRESSES))
+
+# The tests run in a copy of the project whose extension is built with the sanitizers. The interpreter's own leaks are
+# not ours, so leaks are looked for in the core's tests only.
+ASAN_COPY := src pymemtrace tests examples benchmarks $(wildcard docs tools) setup.py pyproject.toml Makefile LICENSE \
+	$(wildcard README.md CHANGELOG.md CONTRIBUTING.md MANIFEST.in noxfile.py .gitignore)
+ASAN_LIBRARIES = $(foreach name,libasan.so libubsan.so libstdc++.so.6,$(filter /%,$(shell $(CC) -print-file-name=$(name))))
+
+asan: $(CORE_TESTS:%=build/core/asan/%) $(VENV)/.dev ## the core's tests, then all tests, under ASan and UBSan
+	$(call run_core,$(CORE_TESTS:%=build/core/asan/%),ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1)
+	@mkdir -p build/asan
+	@cd build/asan && rm -rf $(ASAN_COPY)
+	@cp -R --preserve=timestamps $(ASAN_COPY) build/asan
+	@find build/asan/pymemtrace -name '*.so' -delete
+	cd build/asan && PYMEMTRACE_SANITIZE=address,undefined $(PY_FROM_ELSEWHERE) setup.py --quiet build_ext --inplace
+	cd build/asan && LD_PRELOAD="$(ASAN_LIBRARIES)" PYTHONMALLOC=malloc PYTHONPATH="$(HERE)/build/asan" \
+	    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+	    $(PY_FROM_ELSEWHERE) -m pytest -m "not not_sanitized" -p no:cacheprovider $(PYTEST)
+
+# --- measuring ------------------------------------------------------------------------------------------------------
+
+bench: build ## what recording costs: all modes, start, memory (takes long)
+	$(PY) -m benchmarks run --json benchmarks/results/cost.json --markdown benchmarks/results/cost.md
+	$(PY) -m benchmarks startup --json benchmarks/results/startup.json --markdown benchmarks/results/startup.md
+	$(PY) -m benchmarks memory --json benchmarks/results/memory.json --markdown benchmarks/results/memory.md
+
+bench-quick: build ## do the benchmarks work? Their figures are noise
+	$(PY) -m benchmarks run --quick
+	$(PY) -m benchmarks startup --rounds 3
+	$(PY) -m benchmarks memory --events 2M --functions 2K
+
+clean: ## remove what was built
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/results
+	rm -f pymemtrace/*.so
+	find pymemtrace benchmarks tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## and the virtual environments
+	rm -rf .venv .nox

@@ -1,0 +1,1 @@
+"""What recording costs, measured: `python -m benchmarks --help`."""

@@ -1,0 +1,120 @@
+"""One run of one case in one mode, in a process of its own.
+
+    python -m benchmarks.run_one CASE MODE DATA SCRATCH LOG FLOOR
+
+Prints one JSON object: work (seconds in the case's program), stop (seconds to end the recording after it: the writer
+drains), events, and the recorder's own counters. MODE `write` instead writes as many bytes as the file LOG has, taken
+from it, and prints the seconds; the file is removed first, so that two copies of it never wait for the disk at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import cases, floor, modes
+
+BLOCK = 128 * 1024  # bytes of one write(2), in the range in which they are fastest
+SAMPLE = 8 * 1024 * 1024  # bytes of the real log that are kept in memory and written over and over
+Result = dict[str, object]
+
+
+def untraced(work: Callable[[], object]) -> Result:
+    begin = time.perf_counter()
+    work()
+    return {"work": time.perf_counter() - begin, "stop": 0.0}
+
+
+def on_the_floor(work: Callable[[], object], library: Path, count: bool) -> Result:
+    extension = floor.load(library)
+    extension.start(count)
+    begin = time.perf_counter()
+    work()
+    middle = time.perf_counter()
+    events = extension.stop()
+    return {"work": middle - begin, "stop": time.perf_counter() - middle, "events": events if count else None}
+
+
+def by_cprofile(work: Callable[[], object]) -> Result:
+    import cProfile
+
+    profiler = cProfile.Profile()
+    profiler.enable()
+    begin = time.perf_counter()
+    work()
+    middle = time.perf_counter()
+    profiler.disable()
+    return {"work": middle - begin, "stop": time.perf_counter() - middle}
+
+
+def recorded(work: Callable[[], object], mode: modes.Mode, log: Path) -> Result:
+    from pymemtrace.cPyMemTrace import Tracer
+
+    path = os.devnull if mode.output == "null" else str(log)
+    tracer = Tracer(path, overwrite=mode.output != "null", **mode.options)  # type: ignore[arg-type]
+    tracer.start()
+    begin = time.perf_counter()
+    work()
+    middle = time.perf_counter()
+    error = tracer.stop()
+    end = time.perf_counter()
+    if error is not None:
+        raise error
+    size = log.stat().st_size if mode.output == "file" else None
+    counters = {name: value for name, value in tracer.stats().items() if isinstance(value, (int, float, str))}
+    return {"work": middle - begin, "stop": end - middle, "events": tracer.events, "bytes": size, "stats": counters}
+
+
+def written(log: Path) -> Result:
+    """Seconds to write the log's bytes again with nothing else to do."""
+    size = log.stat().st_size
+    with log.open("rb") as source:
+        sample = memoryview(source.read(SAMPLE))
+    log.unlink()
+    os.sync()
+    again = log.with_suffix(".again")
+    fd = os.open(again, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        begin = time.perf_counter()
+        done = 0
+        while done < size:
+            offset = done % len(sample)
+            done += os.write(fd, sample[offset : offset + min(BLOCK, size - done)])
+        seconds = time.perf_counter() - begin
+    finally:
+        os.close(fd)
+        again.unlink()
+    return {"work": seconds, "stop": 0.0, "bytes": size}
+
+
+def main(argv: list[str]) -> None:
+    case, mode_name, data, scratch, log, library = argv[0], argv[1], *map(Path, argv[2:6])
+    answer = os.dup(1)  # stdout is the program's, and thrown away
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+    if mode_name == modes.WRITE:
+        result = written(log)
+    elif mode_name == "count":
+        result = on_the_floor(cases.load(case).program(data, scratch), library, count=True)
+    else:
+        mode = modes.BY_NAME[mode_name]
+        work = cases.load(case).program(data, scratch)
+        if mode.kind == "none":
+            result = untraced(work)
+        elif mode.kind == "floor":
+            result = on_the_floor(work, library, count=False)
+        elif mode.kind == "cprofile":
+            result = by_cprofile(work)
+        else:
+            result = recorded(work, mode, log)
+    with open(answer, "w", encoding="utf-8") as file:
+        json.dump(result, file)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,124 @@
+"""What a recording costs before the program's first event: seconds of `run -c pass`, and memory that was not there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks import environment
+from benchmarks.progress import Progress
+from benchmarks.report import Table, Target, environment_table, target_table
+from benchmarks.rounds import ROOT, child_environment
+from benchmarks.summary import summarise
+
+TIMEOUT = 60.0  # seconds for one process
+BARE_RSS = "import os; print(os.read(os.open('/proc/self/statm', os.O_RDONLY), 99).split()[1].decode())"
+
+
+@dataclass
+class Startup:
+    """Seconds of whole processes, bytes of RSS; one value a round."""
+
+    environment: dict[str, str]
+    bare: list[float] = field(default_factory=list)
+    recorded: list[float] = field(default_factory=list)
+    bare_rss: list[float] = field(default_factory=list)
+    first_rss: list[float] = field(default_factory=list)
+
+    def table(self) -> Table:
+        rows = []
+        series = {"python -c pass": self.bare, "python -m pymemtrace run -c pass": self.recorded}
+        for title, values in series.items():
+            own = summarise([value * 1000 for value in values])
+            rows.append((title, *(f"{value:.1f}" for value in (own.least, own.median, own.deviation, own.spread))))
+        return Table(("process, ms", "min", "median", "MAD", "spread"), tuple(rows))
+
+    def memory_table(self) -> Table:
+        rows = []
+        series = {"python -c, before anything": self.bare_rss, "recorded, at event 0": self.first_rss}
+        for title, values in series.items():
+            own = summarise([value / 1024 for value in values])
+            rows.append((title, *(f"{value:,.0f}" for value in (own.least, own.median, own.deviation, own.spread))))
+        return Table(("RSS, KiB", "min", "median", "MAD", "spread"), tuple(rows))
+
+    def targets(self) -> list[Target]:
+        bare, recorded = summarise(self.bare), summarise(self.recorded)
+        before, first = summarise(self.bare_rss), summarise(self.first_rss)
+        return [
+            Target("ms that `run -c pass` takes longer", 40.0, (recorded.least - bare.least) * 1000),
+            Target("the same by medians", 40.0, (recorded.median - bare.median) * 1000),
+            Target("MiB that RSS is larger at event 0, by medians", 4.0, (first.median - before.median) / 2**20),
+        ]
+
+    def tables(self) -> list[Table]:
+        return [self.table(), self.memory_table(), target_table(self.targets())]
+
+    def text(self) -> str:
+        described = "\n".join(f"{name}: {value}" for name, value in self.environment.items())
+        return f"{described}\n\n" + "\n\n".join(table.text() for table in self.tables()) + "\n"
+
+    def markdown(self) -> str:
+        parts = ["## Start", *(table.markdown() for table in self.tables())]
+        return "\n\n".join([*parts, environment_table(self.environment).markdown()]) + "\n"
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def timed(arguments: list[str]) -> tuple[float, str]:
+    """Seconds of a whole process of this Python, and its stdout. Raises: RuntimeError if it fails."""
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=child_environment({}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    seconds = time.perf_counter() - begin
+    if done.returncode != 0:
+        raise RuntimeError(f"{arguments} ended with {done.returncode}:\n{done.stderr}")
+    return seconds, done.stdout
+
+
+def first_rss(log: Path) -> int:
+    """RSS of event 0, from a text log: the last field but one of the first row. Raises: RuntimeError without one."""
+    with log.open(encoding="utf-8") as file:
+        for line in file:
+            fields = line.split()
+            if fields[:1] == ["0"]:
+                return int(fields[-2])
+    raise RuntimeError(f"no event in {log.name}")
+
+
+def measure(rounds: int, folder: Path) -> Startup:
+    """Whole processes, interleaved; one of each before the first round is thrown away."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"startup-{os.getpid()}.log"
+    recorded = ["-m", "pymemtrace", "run", "-q", "-f", "-o", str(log), "-c", "pass"]
+    found = Startup(environment.describe())
+    progress = Progress(rounds + 1)
+    page = os.sysconf("SC_PAGE_SIZE")
+    try:
+        for number in range(rounds + 1):
+            progress.say("interleaved starts")
+            bare_seconds, _ = timed(["-c", "pass"])
+            recorded_seconds, _ = timed(recorded)
+            _, pages = timed(["-c", BARE_RSS])
+            if number > 0:
+                found.bare.append(bare_seconds)
+                found.recorded.append(recorded_seconds)
+                found.bare_rss.append(float(int(pages) * page))
+                found.first_rss.append(float(first_rss(log)))
+    finally:
+        progress.done()
+        log.unlink(missing_ok=True)
+    return found

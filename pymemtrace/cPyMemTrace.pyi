@@ -1,0 +1,134 @@
+"""The C extension: the recorder itself. `pymemtrace.trace` and the command line stand on it."""
+
+from collections.abc import Callable, Mapping
+from types import CodeType, TracebackType
+from typing import Any, NoReturn, final
+
+class Tracer:
+    """One recording of this process: RSS at every Python and C call and return, into a file.
+
+    Args:
+        path: the output, None for `YYMMDD_HHMMSS_PID.log` in the current directory. Made absolute here.
+        log: "all", "threshold", "previous" or "none": which events become rows (docs/log-format.md).
+        threshold: least change of RSS that is logged, bytes; None or -1: one page; 0: every event.
+        compute: "nothing", "rss" or "all"; other than "all" only with log="none".
+        engine: "auto" or "profile".
+        message: the first thing in the file, as given.
+        overwrite: replace an existing regular file (by a new inode) instead of FileExistsError.
+        comments: write the `# ` lines.
+        unique: if the path exists, try NAME_1, NAME_2 ... before the suffix.
+
+    Raises:
+        ValueError: an unknown option value, a negative threshold, options that exclude each other.
+    """
+
+    def __init__(
+        self,
+        path: str | bytes | None = None,
+        *,
+        log: str = "threshold",
+        threshold: int | None = None,
+        compute: str = "all",
+        engine: str = "auto",
+        message: str | None = None,
+        overwrite: bool = False,
+        comments: bool = True,
+        unique: bool = False,
+    ) -> None: ...
+    def start(self) -> None:
+        """Open the output and record from the caller's next event on.
+
+        Raises: FileExistsError, PermissionError, other OSError with the path; RuntimeError when another
+        thread is recording (its log is named) or where recording is impossible.
+        """
+
+    def stop(self) -> OSError | None:
+        """Uninstall, drain, write the end, close. A second call does nothing. Returns `error`; never raises."""
+
+    def __enter__(self) -> Tracer: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        """stop(); one RuntimeWarning if the recording had ended by an error."""
+
+    def write_message(self, text: str) -> None:
+        """Put a `# text` line into the log, in order. Raises: ValueError when not recording."""
+
+    def growth(self, limit: int = 5) -> list[tuple[str, int, str, int, int]]:
+        """Who grew most by the charging rule: (file, line, function, net bytes, times), largest first; limit -1: all."""
+
+    def stats(self) -> dict[str, Any]:
+        """All counters of the recording so far; bytes, seconds, counts (docs/api.md lists the keys)."""
+
+    @property
+    def path(self) -> str | None: ...  # absolute once started
+    @property
+    def running(self) -> bool: ...
+    @property
+    def events(self) -> int: ...
+    @property
+    def events_logged(self) -> int: ...
+    @property
+    def rss_peak(self) -> int: ...  # largest RSS or `# peak` within the recording, bytes
+    @property
+    def error(self) -> OSError | None: ...
+
+class Profile:
+    """The established interface: a context manager that logs RSS changes.
+
+    d_rss_trigger: -1 one page, 0 every event, n at least n bytes. message: first thing in the file.
+    filepath: the log, may be an existing empty file; None: the default name.
+    """
+
+    def __init__(
+        self, d_rss_trigger: int = -1, message: str | None = None, filepath: str | None = None
+    ) -> None: ...
+    def __enter__(self) -> Profile: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
+    ) -> None: ...
+    def log_file_path(self) -> str | None:
+        """Path of the log while it records, None after the end."""
+
+    def write_message_to_log(self, text: str) -> None:
+        """Raises: OSError after the end."""
+
+def rss() -> int:
+    """RSS of this process now, bytes (field 2 of /proc/self/statm times the page size)."""
+
+def rss_peak() -> int:
+    """The larger of VmHWM (/proc/self/status) and RSS now, bytes."""
+
+def info() -> dict[str, Any]:
+    """What this machine gives: clock, gate, granularity of the RSS counter, cost of a reading, engines."""
+
+def profile_log_path() -> str | None:
+    """Path of the innermost running log, None when none runs."""
+
+def profile_wrapper_depth() -> int:
+    """How many recordings are nested now; 0 when none runs."""
+
+def profile_write_message_to_log(text: str) -> None:
+    """Raises: ValueError when none runs."""
+
+def hide(code: CodeType) -> None:
+    """Frames of this code object, and what they call directly in C, are never events. For our own wrappers."""
+
+def bare_call(target: CodeType | Callable[..., Any], namespace: Mapping[str, Any] | tuple[Any, ...]) -> Any:
+    """Run `target` with no Python frame beneath it and the whole recursion limit before it, as `python SCRIPT` does.
+
+    A code object is evaluated in the dict `namespace`; a callable is called with the tuple `namespace`.
+    """
+
+def run_main(
+    target: CodeType | Callable[..., Any],
+    namespace: Mapping[str, Any] | tuple[Any, ...],
+    tracer: Tracer,
+    at_end: Callable[[], None],
+) -> NoReturn:
+    """Start `tracer`, run `target` as bare_call() does, end the process as the interpreter would.
+
+    An uncaught exception is shown by sys.excepthook; SystemExit and KeyboardInterrupt end the process as usual.
+    The recording is stopped after the program's last atexit function, then at_end() is called (in this process only,
+    never in a forked child).
+    """

@@ -1,0 +1,60 @@
+"""The command line. Only the chosen command is imported: what it loads is in the traced program's first RSS."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from ..errors import CommandError
+
+COMMANDS = {  # a command is a module here with main(argv) -> exit status
+    "run": "run a program and record its memory",
+    "info": "what this machine offers: clock, gate, granularity of the RSS counter, engines",
+}
+
+HELP = """\
+usage: python -m pymemtrace COMMAND ...
+
+A memory flight recorder for Python programs: it sees every Python and C call and return, reads the process's
+resident set size (RSS) there, and writes a log that shows which call made the process grow.
+
+commands:
+{commands}
+options:
+  --version   the version of pymemtrace and of this Python
+  -h, --help  this text; `COMMAND --help` says more about a command
+
+example:
+  python -m pymemtrace run job.py input.dat
+      runs `python job.py input.dat`, writes YYMMDD_HHMMSS_PID.log, says at the end which functions grew most
+
+Read more: docs/command-line.md, docs/api.md (the same from inside a program), docs/log-format.md.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command. Returns the exit status: 2 for our own errors, each one sentence on stderr.
+
+    argv: without the program's name; None: sys.argv. `run` does not return when it has started the program.
+    """
+    args = sys.argv[1:] if argv is None else argv
+    name = args[0] if args else ""
+    if name in ("-h", "--help"):
+        sys.stdout.write(HELP.format(commands="".join(f"  {key:<10}  {text}\n" for key, text in COMMANDS.items())))
+        return 0
+    if name == "--version":
+        from .. import __version__
+
+        sys.stdout.write(f"pymemtrace {__version__} (Python {sys.version.split()[0]})\n")
+        return 0
+    try:
+        if name not in COMMANDS:
+            known = " or ".join(COMMANDS)
+            raise CommandError(f"unknown command {name!r}: use {known}" if name else f"no command given: use {known}")
+        status: int = importlib.import_module(f".{name}", __name__).main(args[1:])
+        return status
+    except CommandError as error:
+        who = f"pymemtrace {name}" if name in COMMANDS else "pymemtrace"
+        if sys.stderr is not None:
+            sys.stderr.write(f"{who}: {error}\n")
+        return error.exit_status

@@ -1,0 +1,71 @@
+"""Options of a command. Not argparse: its import would take a third of the time that starting a program may cost."""
+
+from __future__ import annotations
+
+from ..errors import CommandError
+
+
+def parse(argv: list[str], flags: dict[str, str], valued: dict[str, str]) -> tuple[dict[str, str], int]:
+    """Read options up to the first argument that is none, or that is -m or -c, or up to `--`.
+
+    flags, valued: option as written -> its name in the result; valued ones take a value (`-o X`, `-oX`, `--log=X`).
+    Returns the values by name ("" for a flag), and the index of the first argument that was not read.
+    Raises: CommandError.
+    """
+    values: dict[str, str] = {}
+    at = 0
+    while at < len(argv):
+        arg = argv[at]
+        if arg == "--":
+            return values, at + 1
+        if not arg.startswith("-") or arg == "-" or arg.startswith(("-m", "-c")):
+            break
+        at += 1
+        if arg.startswith("--"):
+            option, equals, value = arg.partition("=")
+            if option in valued:
+                if not equals:
+                    value, at = _next(argv, at, option)
+                values[valued[option]] = value
+            elif option in flags:
+                if equals:
+                    raise CommandError(f"option {option} takes no value; it was given {value!r}")
+                values[flags[option]] = ""
+            else:
+                raise CommandError(f"unknown option {option!r}; --help lists the options")
+            continue
+        letters = arg[1:]
+        while letters:
+            option, letters = f"-{letters[0]}", letters[1:]
+            if option in valued:
+                value = letters
+                if not value:
+                    value, at = _next(argv, at, option)
+                values[valued[option]], letters = value, ""
+            elif option in flags:
+                values[flags[option]] = ""
+            else:
+                raise CommandError(f"unknown option {option!r}; --help lists the options")
+    return values, at
+
+
+def _next(argv: list[str], at: int, option: str) -> tuple[str, int]:
+    if at == len(argv):
+        raise CommandError(f"option {option} needs a value")
+    return argv[at], at + 1
+
+
+def choice(option: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise CommandError(f"{option} must be one of {', '.join(allowed)}; it is {value!r}")
+    return value
+
+
+def size(option: str, text: str) -> int:
+    """A number of bytes; K, M and G are powers of 1024."""
+    digits, unit = text, 1
+    if text[-1:].upper() in ("K", "M", "G"):
+        digits, unit = text[:-1], 1024 ** (1 + "KMG".index(text[-1].upper()))
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
+        raise CommandError(f"{option} must be a number of bytes such as 0, 4096, 64K or 1M; it is {text!r}")
+    return int(digits) * unit

@@ -1,0 +1,1 @@
+"""What is shown, one module an output: pure functions from data to lines."""

@@ -1,0 +1,113 @@
+"""The last word of a run: what was recorded and who grew most."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+
+def lines(
+    stats: Mapping[str, Any],
+    growth: Sequence[tuple[str, int, str, int, int]],
+    *,
+    verbose: bool = False,
+    readable: bool = True,
+) -> Iterator[str]:
+    """Lines without line ends. Pure: prints and opens nothing.
+
+    stats: `Tracer.stats()`. growth: `Tracer.growth(n)`: file, line, function, net bytes, times; largest first.
+    readable: the log is a file that can be read again (not a device or a pipe).
+    """
+    yield f"pymemtrace: {stats['events']:,} events seen, {stats['logged']:,} logged, {stats['seconds']:.3f} s"
+    if stats["compute"] != "nothing":
+        yield from _rss(stats)
+    if stats["compute"] == "all":
+        yield from _growth(growth)
+    if verbose:
+        yield from _details(stats)
+    if stats["threads_untraced"]:
+        yield f"  not seen    {_count(stats['threads_untraced'], 'thread')} of the _thread module"
+    if stats["error"] is not None:
+        yield (
+            f"  INCOMPLETE  the recording stopped before the program ended: {printable(str(stats['error']))}; "
+            "the log is whole up to its last line"
+        )
+    path = str(stats["path"])
+    yield f"  log         {printable(path)}"
+    if readable:
+        yield f"  next        {_next_command(path, stats['log'])}"
+
+
+def _rss(stats: Mapping[str, Any]) -> Iterator[str]:
+    first, peak, last = stats["rss_first"], stats["rss_peak"], stats["rss_last"]
+    yield f"  RSS         first {size(first)}, peak {size(peak)}, last {size(last)}"
+    yield f"              in bytes: {first:,}, {peak:,}, {last:,} ({last - first:+,} from first to last)"
+
+
+def _growth(growth: Sequence[tuple[str, int, str, int, int]]) -> Iterator[str]:
+    grew = [row for row in growth if row[3] > 0]
+    if not grew:
+        yield "  grew most   no function did"
+        return
+    yield "  grew most   bytes, times, function, where"
+    bytes_width = max(len(f"{row[3]:+,}") for row in grew)
+    times_width = max(len(f"{row[4]:,}") for row in grew)
+    for file, line, function, net, times in grew:
+        where = f"{printable(file)}#{line}"
+        yield f"    {net:>+{bytes_width},}  {size(net):>9}  {times:>{times_width},}x  {printable(function)}  {where}"
+
+
+def _details(stats: Mapping[str, Any]) -> Iterator[str]:
+    yield f"  engine      {stats['engine']}, computed: {stats['compute']}, logged: {stats['log']}"
+    yield f"  readings    {stats['readings']:,} made, {stats['skipped']:,} skipped by the gate"
+    yield f"  gate        {stats['gate_first']:,} cycles at first, {stats['gate_last']:,} at last"
+    yield f"  audit       {stats['audit_tried']:,} skipped readings made anyway, {stats['audit_differed']:,} differed"
+    yield (
+        f"  granularity {_count(stats['granularity'], 'byte')} of RSS, "
+        f"{_count(stats['peak_granularity'], 'byte')} of its peak; peak before: {size(stats['peak_base'])}"
+    )
+    yield f"  waits       {stats['waits']:,} for the log to be written"
+    yield (
+        f"  recorder    {size(stats['tracer_bytes'])}, {_count(stats['sites'], 'site')}, "
+        f"grew by {size(stats['tracer_growth'])} in the recording"
+    )
+    yield f"  others      {size(stats['suspended_growth'])} in nested recordings, {_passed(stats['passed_through'])}"
+
+
+def _passed(calls: int) -> str:
+    return f"{_count(calls, 'decorated call')} passed through"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size(number: int) -> str:
+    """Bytes in binary units: 98.2 MiB."""
+    value, unit = float(number), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(value) < 1024 or unit == "TiB":
+            break
+        value /= 1024
+    return f"{number} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def printable(text: str) -> str:
+    """One line, nothing that a terminal would obey: other characters as escapes."""
+    return text if text.isprintable() else "".join([c if c.isprintable() else ascii(c)[1:-1] for c in text])
+
+
+def _next_command(path: str, log: str) -> str:
+    """A shell command that shows what is worth seeing first: the largest steps, or the comments where no rows are."""
+    quoted = _quoted(path)
+    if log == "none":
+        return f"less -S {quoted}"
+    return f"grep -v '^#' {quoted} | awk '{{$1=$1; print $NF, $0}}' | sort -rn | head -20    # the largest steps"
+
+
+def _quoted(path: str) -> str:
+    """For a shell."""
+    plain = path.isascii() and not path.startswith("-") and all(c.isalnum() or c in "/._-+:,@%=" for c in path)
+    return path if plain else "'" + path.replace("'", "'\"'\"'") + "'"

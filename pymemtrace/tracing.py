@@ -1,0 +1,272 @@
+"""`trace`: one recording of this process, as a context manager or a decorator.
+
+The context manager's enter and exit are the C methods of `Tracer`, so that the first event is the first of the body.
+Everything else that runs here can run while an outer recording is on. It must be no event of that: each function is
+hidden (its frames, and what it calls directly in C), so none may call a Python function that is not ours. Hence no
+functools.wraps and no os.path here, and no comprehensions, which are frames of their own before Python 3.12.
+
+The other names come from the extension; the commands take them from here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .cPyMemTrace import Tracer, bare_call, hide, info, profile_wrapper_depth, rss, rss_peak, run_main
+
+TYPE_CHECKING = False  # `typing` is not imported in the traced process
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+__all__ = ["Tracer", "bare_call", "info", "rss", "rss_peak", "run_main", "trace"]
+
+LOGS = ("all", "threshold", "previous", "none")
+COMPUTES = ("nothing", "rss", "all")
+FORMATS = ("text", "binary")
+ENGINES = ("auto", "profile", "monitoring")
+MAX_THRESHOLD = 2**62  # bytes; larger than any RSS
+
+# Flags of code objects, as in `inspect`, which takes longer to import than all of ours.
+_CO_GENERATOR = 0x20
+_CO_COROUTINE = 0x80
+_CO_ASYNC_GENERATOR = 0x200
+
+# What functools.wraps copies.
+_COPIED = ("__module__", "__name__", "__qualname__", "__doc__", "__type_params__") + (
+    ("__annotate__",) if sys.version_info >= (3, 14) else ("__annotations__",)
+)
+
+
+class trace(Tracer):
+    """Record this process's RSS at every Python and C call and return.
+
+        with pymemtrace.trace("job.log", log="previous") as t:
+            work()
+
+        @pymemtrace.trace("job.log")
+        def work(): ...
+
+    Args:
+        path: the log; None: `YYMMDD_HHMMSS_PID.log` in the current directory. A device or a pipe is used as it is.
+        log: which events become rows: "all", "threshold" (the default), "previous" or "none" (docs/log-format.md).
+        threshold: least change of RSS that is logged, bytes; None: one page; 0: every event.
+        compute: "nothing", "rss" or "all"; other than "all" only with log="none", to measure overhead.
+        format: "text"; "binary" (the default for *.pmt) is not in this version.
+        engine: "auto" or "profile"; "monitoring" is not in this version.
+        children: has no effect in this version: child processes are not recorded.
+        message: the first thing in the file, as given.
+        overwrite: replace an existing file.
+        comments: write the lines that start with `# `.
+
+    Raises:
+        ValueError, TypeError: an argument that cannot be used, by name.
+        On entering: FileExistsError, PermissionError and other OSErrors with the path; RuntimeError if another thread
+        is recording. Later errors (a full disk) never raise: see `error`; leaving gives one RuntimeWarning.
+
+    As a decorator, each call is a recording, the second in PATH_1.log and so on. A call passes through, unrecorded by
+    itself, while a recording begun by this decorator is on (recursion, other threads and tasks), or while another
+    thread records. An `async def` is recorded from its first step to its end, with all that runs meanwhile.
+    Generators and async generators: TypeError.
+    """
+
+    def __init__(
+        self,
+        path: str | bytes | os.PathLike[str] | os.PathLike[bytes] | None = None,
+        *,
+        log: str | None = None,
+        threshold: int | None = None,
+        compute: str = "all",
+        format: str | None = None,
+        engine: str = "auto",
+        children: bool = True,
+        message: str | None = None,
+        overwrite: bool = False,
+        comments: bool = True,
+    ) -> None:
+        name = _path(path)
+        _check("log", log, LOGS, optional=True)
+        _check("compute", compute, COMPUTES)
+        _check("format", format, FORMATS, optional=True)
+        _check("engine", engine, ENGINES)
+        if format == "binary" or (format is None and name is not None and name.endswith(".pmt")):
+            raise ValueError('captures (format "binary", the default for *.pmt) are not in this version: use "text"')
+        if engine == "monitoring":
+            raise ValueError('engine "monitoring" is not in this version: use "auto" or "profile"')
+        if message is not None and not isinstance(message, str):
+            raise TypeError(f"message must be a str, not {type(message).__name__}")
+        self._options: dict[str, Any] = {
+            "log": "threshold" if log is None else log,
+            "threshold": _threshold(threshold),
+            "compute": compute,
+            "engine": engine,
+            "message": message,
+            "overwrite": bool(overwrite),
+            "comments": bool(comments),
+        }
+        self._name = name
+        self._begun = 0  # recordings begun as a decorator
+        self._active: Tracer | None = None  # the last one of them
+        super().__init__(name, **self._options)
+
+    def __call__(self, func: F) -> F:
+        """Decorate a function or an `async def`."""
+        if not callable(func):
+            raise TypeError(f"pymemtrace.trace() decorates functions, not {type(func).__name__}")
+        flags = _flags(func)
+        if flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR):
+            raise TypeError(
+                f"pymemtrace.trace() cannot decorate the generator {getattr(func, '__qualname__', func)!s}: "
+                "its body runs in pieces; use `with pymemtrace.trace(...)` where it is consumed"
+            )
+        wrapper = _recorded_async(self, func) if flags & _CO_COROUTINE else _recorded(self, func)
+        hide(wrapper.__code__)
+        for name in _COPIED:
+            value = getattr(func, name, _MISSING)
+            if value is not _MISSING:
+                setattr(wrapper, name, value)
+        wrapper.__dict__.update(getattr(func, "__dict__", {}))
+        wrapper.__wrapped__ = func
+        return wrapper  # type: ignore[no-any-return]
+
+    def _begin(self) -> Tracer | None:
+        """A started recording; None: the call is to pass through."""
+        if self._active is not None and self._active.running:
+            return None
+        tracer = Tracer(self._next_name(), unique=self._name is not None, **self._options)
+        try:
+            tracer.start()
+        except RuntimeError:
+            if profile_wrapper_depth() == 0:
+                raise
+            return None  # another thread is recording
+        self._active = tracer
+        self._begun += 1
+        return tracer
+
+    def _end(self, tracer: Tracer) -> None:
+        error = tracer.stop()
+        if self._active is tracer:
+            self._active = None
+        if error is not None:
+            import warnings
+
+            warnings.warn(f"{tracer.path}: recording stopped: {error}", RuntimeWarning, stacklevel=3)
+
+    def _next_name(self) -> str | None:
+        """The path as given, absolute. When overwriting, with _1, _2 ... from the second recording on."""
+        name = self._name
+        if name is None or self._begun == 0 or not self._options["overwrite"]:
+            return name
+        try:
+            if os.stat(name).st_mode & 0o170000 != 0o100000:
+                return name  # a device or a pipe
+        except OSError:
+            pass
+        folder, slash, last = name.rpartition("/")
+        stem, dot, suffix = last.rpartition(".")
+        if not stem:  # no suffix, or a name like `.log`
+            stem, dot, suffix = last, "", ""
+        return f"{folder}{slash}{stem}_{self._begun}{dot}{suffix}"
+
+
+_MISSING = object()
+
+
+def _recorded(self: trace, func: Callable[..., Any]) -> Any:
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        tracer = self._begin()
+        if tracer is None:
+            return func(*args, **kwargs)
+        try:
+            return func(*args, **kwargs)
+        finally:
+            self._end(tracer)
+
+    return recorded
+
+
+def _recorded_async(self: trace, func: Callable[..., Any]) -> Any:
+    async def recorded(*args: Any, **kwargs: Any) -> Any:
+        tracer = self._begin()
+        if tracer is None:
+            return await func(*args, **kwargs)
+        try:
+            return await func(*args, **kwargs)
+        finally:
+            self._end(tracer)
+
+    return recorded
+
+
+def _flags(func: Any) -> int:
+    """The flags of the code that a call of `func` runs; 0 when it is not Python code."""
+    functools = sys.modules.get("functools")  # if nobody imported it, nothing is a partial
+    while functools is not None and isinstance(func, functools.partial):
+        func = func.func
+    if getattr(func, "_is_coroutine_mark", None) is not None:  # inspect.markcoroutinefunction, Python 3.12
+        return _CO_COROUTINE
+    func = getattr(func, "__func__", func)  # methods, staticmethod
+    code = getattr(func, "__code__", None)
+    if code is None:
+        code = getattr(type(func).__call__, "__code__", None)
+    return getattr(code, "co_flags", 0)
+
+
+def _path(path: Any) -> str | None:
+    """Absolute, as text."""
+    if path is None:
+        return None
+    if callable(path) and not hasattr(path, "__fspath__"):
+        raise TypeError("path is a function: a decorator is written @pymemtrace.trace(), with parentheses")
+    given: str | bytes = os.fspath(path)
+    if isinstance(given, bytes):
+        name = given.decode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+    else:
+        name = given
+    if not name:
+        raise ValueError("path is empty; None makes a name")
+    if not name.startswith("/"):
+        try:
+            name = f"{os.getcwd()}/{name}"
+        except OSError:
+            pass  # the current directory is gone; opening the file will say so
+    return name
+
+
+def _check(name: str, value: object, allowed: tuple[str, ...], optional: bool = False) -> None:
+    if value in allowed or (optional and value is None):
+        return
+    raise ValueError(f"{name} must be one of {', '.join(allowed)}; it is {value!r}")
+
+
+def _threshold(value: Any) -> int | None:
+    """Bytes."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"threshold must be a whole number of bytes, not {type(value).__name__}")
+    threshold: int = value.__index__()
+    if not 0 <= threshold <= MAX_THRESHOLD:
+        raise ValueError(f"threshold must be 0 to 2**62 bytes; it is {threshold}")
+    return threshold
+
+
+for _function in (
+    trace.__init__,
+    trace.__call__,
+    trace._begin,
+    trace._end,
+    trace._next_name,
+    _recorded,
+    _recorded_async,
+    _flags,
+    _path,
+    _check,
+    _threshold,
+):
+    hide(_function.__code__)
+del _function

@@ -1,0 +1,403 @@
+/* DESIGN: one callback, written once, compiled once for each way to record, so that a mode pays for nothing that it
+ * does not need. Order within an event: clock first (what the tracer itself does then counts into the next interval,
+ * which opens the gate), special functions, thread, gate, filter, ring. With a filter, the site is only asked for when
+ * a row is due or RSS changed.
+ *
+ * The hook object is what sys.getprofile() shows. A program that saves and restores it makes CPython call it as a
+ * Python profile function: it then records that event and puts the C callback back. */
+#include "engine.h"
+#include "finish.h"
+#include "process.h"
+#include "sites.h"
+#include "threads.h"
+
+#include <stdlib.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define NOINLINE static __attribute__((noinline))
+#define PARKED_AGAIN 100000000u /* ticks after a fork (40 ms) at which the writer comes back even without its return */
+
+static PyObject *hook; /* the profile object of all threads; made once, for the process's life */
+
+static void before_leaving(pmt_recorder *r, const char *reason)
+{
+    size_t n;
+    for (pmt_recorder *each = r; each != NULL; each = each->outer) {
+        each->last_pair = pmt_clock_pair(&each->clock);
+        char *text = pmt_footer_text(each, reason, &n);
+        pmt_recorder_leave(each, text, text == NULL ? 0 : n);
+        free(text);
+    }
+}
+
+/* An event while not plainly running. false: it is not recorded. */
+NOINLINE bool attend(pmt_recorder *r, uint64_t now, pmt_kind kind, PyObject *arg)
+{
+    if (r->state != PMT_PARKED) {
+        return false;
+    }
+    pmt_mark mark = kind >= PMT_C_CALL ? pmt_mark_of(pmt_c_function(arg)) : PMT_MARK_NONE;
+    bool back = (kind == PMT_C_RETURN || kind == PMT_C_EXCEPT) && (mark == PMT_MARK_FORK || mark == PMT_MARK_EXEC);
+    if (back || (r->parked_at != 0 && now - r->parked_at > PARKED_AGAIN)) {
+        for (pmt_recorder *each = r; each != NULL; each = each->outer) {
+            pmt_recorder_unpark(each);
+        }
+    }
+    return r->state == PMT_RUNNING || r->state == PMT_PARKED;
+}
+
+NOINLINE void charge(pmt_recorder *r, pmt_thread *t, PyFrameObject *frame, pmt_kind kind, PyObject *arg,
+                     const pmt_change *change)
+{
+    PyFrameObject *caller = kind == PMT_CALL ? PyFrame_GetBack(frame) : NULL;
+    PyFrameObject *ran = kind == PMT_CALL ? caller : frame; /* NULL: the interpreter itself, before a first frame */
+    uint32_t site = 0;
+    if (ran != NULL) {
+        bool c = kind == PMT_C_RETURN || kind == PMT_C_EXCEPT;
+        site = c ? pmt_site_of(r, frame, kind, arg) : pmt_site_charged(r, ran);
+    }
+    if (change->program != 0) {
+        if (site == 0) {
+            pmt_growth_add(&r->growth, PMT_NAME_NONE, PMT_NAME_NONE, 0, change->program);
+        }
+        else {
+            const pmt_site *s = pmt_sites_at(&r->sites, site);
+            const pmt_code *code = pmt_sites_code(&r->sites, (uint32_t)(s->key >> 32));
+            bool python = s->name == PMT_NAME_NONE;
+            pmt_growth_add(&r->growth, code->file, python ? code->name : s->name,
+                           python ? (int32_t)code->first_line : s->line, change->program);
+        }
+        if (t->slot != r->last_slot) {
+            r->foreign += change->program < 0 ? -change->program : change->program;
+        }
+        pmt_recorder_mapped(r);
+    }
+    if (change->peak != 0) {
+        pmt_recorder_send_peak(r, site, change->peak, r->events - 1);
+    }
+    Py_XDECREF(caller);
+}
+
+INLINE void row(pmt_recorder *r, pmt_thread *t, uint32_t site, uint64_t now)
+{
+    uint64_t clock = pmt_recorder_clock(r, now);
+    pmt_recorder_send_row(r, site, t->slot, r->events - 1, clock, (uint64_t)r->rss_now);
+    r->clock_sent = clock;
+    r->rss_logged = r->rss_now;
+}
+
+INLINE bool far_enough(const pmt_recorder *r)
+{
+    int64_t d = r->rss_now - r->rss_logged;
+    return r->events == 1 || (uint64_t)(d < 0 ? -d : d) >= r->options.threshold;
+}
+
+INLINE void previous(pmt_recorder *r, pmt_thread *t, uint32_t site, uint64_t now)
+{
+    uint64_t event = r->events - 1, clock = pmt_recorder_clock(r, now);
+    if (__builtin_expect(far_enough(r), 0)) {
+        if (r->have_last && r->last.event != r->last_next) {
+            const pmt_last *p = &r->last;
+            pmt_recorder_send_row(r, p->site, p->slot, p->event, p->clock, (uint64_t)p->rss | PMT_ROW_PREV);
+        }
+        row(r, t, site, now);
+        r->last_next = event;
+    }
+    r->clock_sent = clock;
+    r->last = (pmt_last){event, clock, r->rss_now, site, t->slot};
+    r->have_last = true;
+}
+
+INLINE int on_event(PyFrameObject *frame, int what, PyObject *arg, const pmt_compute compute, const pmt_log log)
+{
+    static const uint8_t kinds[] = {[PyTrace_CALL] = PMT_CALL, [PyTrace_RETURN] = PMT_RETURN,
+                                    [PyTrace_C_CALL] = PMT_C_CALL, [PyTrace_C_RETURN] = PMT_C_RETURN,
+                                    [PyTrace_C_EXCEPTION] = PMT_C_EXCEPT};
+    pmt_recorder *r = pmt_active;
+    if (r == NULL) {
+        return 0;
+    }
+    uint64_t now = compute == PMT_COMPUTE_NOTHING ? 0 : pmt_clock_ticks(&r->clock);
+    pmt_kind kind = (pmt_kind)kinds[what];
+    if (__builtin_expect(r->state != PMT_RUNNING, 0) && !attend(r, now, kind, arg)) {
+        return 0;
+    }
+    pmt_mark mark = PMT_MARK_NONE;
+    if (kind >= PMT_C_CALL) {
+        mark = pmt_mark_of(pmt_c_function(arg));
+        if (__builtin_expect(mark == PMT_MARK_OWN, 0)) {
+            return 0;
+        }
+    }
+    if (__builtin_expect(pmt_hidden_count != 0, 0) && pmt_is_hidden(pmt_frame_code(frame))) {
+        return 0;
+    }
+    if (compute == PMT_COMPUTE_NOTHING) {
+        r->events++;
+        return 0;
+    }
+    pmt_thread *t = pmt_thread_of(r);
+    if (__builtin_expect(t == NULL, 0)) {
+        return 0;
+    }
+    r->events++;
+    pmt_gate_answer answer = pmt_gate_ask(&r->gate, now, t->last);
+    if (__builtin_expect(answer == PMT_GATE_SKIP, 1)) {
+        t->last = now;
+    }
+    else {
+        pmt_change change;
+        if (!pmt_recorder_read(r, now, &t->last, answer == PMT_GATE_CHECK, &change)) {
+            return 0;
+        }
+        if (compute == PMT_COMPUTE_ALL && (change.program != 0 || change.peak != 0)) {
+            charge(r, t, frame, kind, arg, &change);
+        }
+        if (log == PMT_LOG_THRESHOLD && far_enough(r)) {
+            row(r, t, pmt_site_of(r, frame, kind, arg), now);
+        }
+    }
+    if (log == PMT_LOG_ALL) {
+        pmt_recorder_send(r, pmt_site_of(r, frame, kind, arg), t->slot, now);
+    }
+    else if (log == PMT_LOG_PREVIOUS) {
+        previous(r, t, pmt_site_of(r, frame, kind, arg), now);
+    }
+    if (compute == PMT_COMPUTE_ALL) {
+        r->last_slot = t->slot;
+    }
+    if (__builtin_expect(mark != PMT_MARK_NONE, 0) && kind == PMT_C_CALL && mark != PMT_MARK_FORK) {
+        before_leaving(r, mark == PMT_MARK_EXIT ? "the process left by os._exit or os.abort" : "the process called exec");
+    }
+    return 0;
+}
+
+#define CALLBACK(name, compute, log)                                                                \
+    static int name(PyObject *self, PyFrameObject *frame, int what, PyObject *arg)                  \
+    {                                                                                               \
+        (void)self;                                                                                 \
+        return on_event(frame, what, arg, compute, log); /* always 0: else it becomes an exception */ \
+    }
+
+CALLBACK(count_only, PMT_COMPUTE_NOTHING, PMT_LOG_NONE)
+CALLBACK(rss_only, PMT_COMPUTE_RSS, PMT_LOG_NONE)
+CALLBACK(all_none, PMT_COMPUTE_ALL, PMT_LOG_NONE)
+CALLBACK(all_all, PMT_COMPUTE_ALL, PMT_LOG_ALL)
+CALLBACK(all_threshold, PMT_COMPUTE_ALL, PMT_LOG_THRESHOLD)
+CALLBACK(all_previous, PMT_COMPUTE_ALL, PMT_LOG_PREVIOUS)
+
+static Py_tracefunc callback_of(const pmt_recorder *r)
+{
+    static const Py_tracefunc by_log[] = {[PMT_LOG_NONE] = all_none, [PMT_LOG_ALL] = all_all,
+                                          [PMT_LOG_THRESHOLD] = all_threshold, [PMT_LOG_PREVIOUS] = all_previous};
+    return r->options.compute == PMT_COMPUTE_NOTHING ? count_only
+           : r->options.compute == PMT_COMPUTE_RSS   ? rss_only
+                                                     : by_log[r->options.log];
+}
+
+static bool is_ours(const PyThreadState *t)
+{
+    return t->c_profileobj == hook;
+}
+
+/* ---- the hook object ---- */
+
+static PyObject *hook_call(PyObject *self, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    static const char *const names[] = {[PyTrace_CALL] = "call", [PyTrace_RETURN] = "return",
+                                        [PyTrace_C_CALL] = "c_call", [PyTrace_C_RETURN] = "c_return",
+                                        [PyTrace_C_EXCEPTION] = "c_exception"};
+    PyObject *frame, *arg;
+    const char *what;
+    if (!PyArg_ParseTuple(args, "O!sO:hook", &PyFrame_Type, &frame, &what, &arg)) {
+        return NULL;
+    }
+    pmt_recorder *r = pmt_active;
+    Py_tracefunc callback = r == NULL || r->state == PMT_OFF ? NULL : callback_of(r);
+    if (PyThreadState_Get()->c_profileobj == self) {
+        PyEval_SetProfile(callback, callback == NULL ? NULL : self);
+    }
+    for (int i = PyTrace_CALL; callback != NULL && i <= PyTrace_C_RETURN; i++) {
+        if (names[i] != NULL && strcmp(names[i], what) == 0 && (i < PyTrace_C_CALL || PyCFunction_Check(arg))) {
+            callback(self, (PyFrameObject *)frame, i, arg);
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+static PyType_Slot hook_slots[] = {
+    {Py_tp_call, hook_call},
+    {Py_tp_doc, "What sys.getprofile() shows while a recording runs; to be given back to sys.setprofile()."},
+    {0, NULL},
+};
+
+static PyType_Spec hook_spec = {
+    .name = "pymemtrace.cPyMemTrace.ProfileHook",
+    .basicsize = sizeof(PyObject),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = hook_slots,
+};
+
+int pmt_callbacks_init(PyObject *module)
+{
+    (void)module;
+    if (hook == NULL) {
+        PyObject *type = PyType_FromSpec(&hook_spec);
+        hook = type == NULL ? NULL : PyObject_CallObject(type, NULL);
+        Py_XDECREF(type); /* the object keeps it */
+    }
+    return hook == NULL ? -1 : 0;
+}
+
+/* ---- install and remove ---- */
+
+/* What each thread had before us, to put it back. */
+typedef struct before {
+    struct before *next;
+    uint64_t thread;
+    Py_tracefunc function;
+    PyObject *object; /* owned */
+} before;
+
+static before *befores;
+static PyObject *threading_before; /* owned; threading's hook before us, NULL: not touched */
+
+static int remember(PyThreadState *t)
+{
+    if (t->c_profilefunc != NULL) {
+        before *b = malloc(sizeof *b);
+        if (b == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        Py_XINCREF(t->c_profileobj);
+        *b = (before){befores, PyThreadState_GetID(t), t->c_profilefunc, t->c_profileobj};
+        befores = b;
+    }
+    return 0;
+}
+
+static before *remembered(PyThreadState *t) /* taken out of the list, NULL: it had none */
+{
+    for (before **at = &befores; *at != NULL; at = &(*at)->next) {
+        if ((*at)->thread == PyThreadState_GetID(t)) {
+            before *b = *at;
+            *at = b->next;
+            return b;
+        }
+    }
+    return NULL;
+}
+
+static void forget(before *b)
+{
+    if (b != NULL) {
+        Py_XDECREF(b->object);
+        free(b);
+    }
+}
+
+static int hook_threading(bool on)
+{
+    PyObject *threading = PyImport_ImportModule("threading");
+    if (threading == NULL) {
+        return -1;
+    }
+    int rc = 0;
+    PyObject *now = PyObject_GetAttrString(threading, "_profile_hook");
+    if (on && now != hook) {
+        Py_XSETREF(threading_before, now);
+        now = NULL;
+        rc = PyObject_SetAttrString(threading, "_profile_hook", hook);
+    }
+    else if (!on && now == hook) {
+        rc = PyObject_SetAttrString(threading, "_profile_hook", threading_before == NULL ? Py_None : threading_before);
+        Py_CLEAR(threading_before);
+    }
+    Py_XDECREF(now);
+    Py_DECREF(threading);
+    return rc;
+}
+
+static PyThreadState *first_thread(void)
+{
+    return PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+}
+
+static int give_back(PyThreadState *t)
+{
+    before *b = remembered(t);
+    int rc = b == NULL ? pmt_set_profile(t, NULL, NULL) : pmt_set_profile(t, b->function, b->object);
+    forget(b);
+    return rc;
+}
+
+static int profile_remove(void)
+{
+    int others = 0;
+    for (PyThreadState *t = first_thread(); t != NULL; t = PyThreadState_Next(t)) {
+        if (is_ours(t)) {
+            if (give_back(t) < 0) {
+                PyErr_Clear(); /* an audit hook says no: the callback stays and does nothing */
+            }
+        }
+        else {
+            others += t->c_profilefunc != NULL;
+        }
+    }
+    while (befores != NULL) { /* threads that ended, or were given another function meanwhile */
+        before *next = befores->next;
+        forget(befores);
+        befores = next;
+    }
+    if (hook_threading(false) < 0) {
+        PyErr_Clear();
+    }
+    return others;
+}
+
+static int profile_install(pmt_recorder *r)
+{
+    Py_tracefunc callback = callback_of(r);
+    if (hook_threading(true) < 0) {
+        return -1;
+    }
+    for (PyThreadState *t = first_thread(); t != NULL; t = PyThreadState_Next(t)) {
+        if (remember(t) < 0 || pmt_set_profile(t, callback, hook) < 0) {
+            pmt_exc saved = pmt_exc_save();
+            profile_remove();
+            pmt_exc_restore(saved);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int profile_retarget(pmt_recorder *r)
+{
+    Py_tracefunc callback = callback_of(r);
+    for (PyThreadState *t = first_thread(); t != NULL; t = PyThreadState_Next(t)) {
+        if (is_ours(t) && t->c_profilefunc != callback && pmt_set_profile(t, callback, hook) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+void pmt_callbacks_forked(void)
+{
+    PyThreadState *t = PyThreadState_Get();
+    pmt_exc saved = pmt_exc_save();
+    if (hook != NULL && is_ours(t)) {
+        profile_remove();
+    }
+    pmt_exc_restore(saved);
+}
+
+static const char *always(void)
+{
+    return NULL;
+}
+
+const pmt_engine pmt_profile_engine = {"profile", always, profile_install, profile_retarget,
+                                             profile_remove};

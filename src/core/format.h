@@ -1,0 +1,25 @@
+/* core/format.h - the pieces of a text row: numbers and escaped names, byte for byte as docs/log-format.md has them.
+ * Pure functions; nothing is written beyond the sizes named here. */
+#ifndef PMT_FORMAT_H
+#define PMT_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PMT_NUMBER_BYTES 24  /* room that any number needs */
+#define PMT_ESCAPE_GROWTH 6u /* an escaped byte becomes at most so many */
+
+char *pmt_put_u64(char *p, uint64_t value);                        /* decimal; returns the end */
+char *pmt_put_left(char *p, uint64_t value, unsigned width);       /* "%-*zu" */
+char *pmt_put_right(char *p, int64_t value, unsigned width);       /* "%*ld" */
+char *pmt_put_seconds(char *p, int64_t microseconds, unsigned width); /* "%-*.6f" */
+
+/* Escapes at most n bytes of a name into out (room for PMT_ESCAPE_GROWTH times as many); the length. A character cut by
+ * n is left for the next call: *used says how many bytes of the name were taken, at least one if n is 4 or more.
+ * spaces: also escape ' ' and '#', as function names are. */
+size_t pmt_escape(char *out, const char *name, size_t n, bool spaces, size_t *used);
+
+extern const char *const pmt_kind_names[5]; /* CALL ... C_EXCEPT, by pmt_kind */
+
+#endif

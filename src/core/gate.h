@@ -1,0 +1,72 @@
+/* core/gate.h - can RSS have changed since it was last read?
+ *
+ * RSS changes only through the kernel, and the cheapest change costs a number of ticks that is measured on this
+ * machine. If less has passed since this thread's last event, the thread cannot have changed RSS by its own doing and
+ * the reading is skipped. Two safeguards: a reading is never older than `stale`, and a random one in 1,024 skipped
+ * readings is made anyway and compared (the audit).
+ *
+ * Everything is touched under the GIL only, but for `threshold`, which the writer lowers when it calibrates again. */
+#ifndef PMT_GATE_H
+#define PMT_GATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/clock.h"
+
+#define PMT_GATE_SAFETY 0.65      /* of the cheapest change ever measured: room for a core that boosts later */
+#define PMT_GATE_AUDIT 1024u      /* one skipped reading in this many is made anyway, on average */
+#define PMT_GATE_PEAK 16u         /* intervals longer than this many cheapest changes are asked for their peak too */
+#define PMT_STALE_US 100          /* the least staleness bound, microseconds */
+#define PMT_STALE_READINGS 200    /* and at least so many times the cost of a reading */
+
+typedef enum pmt_gate_answer { PMT_GATE_SKIP, PMT_GATE_READ, PMT_GATE_CHECK } pmt_gate_answer;
+
+typedef struct pmt_gate {
+    _Atomic uint64_t threshold; /* ticks; 0: the gate is off, every event is read */
+    uint64_t stale;             /* ticks */
+    uint64_t read_at;           /* ticks: when RSS was last read */
+    uint64_t peak_after;        /* ticks: an interval longer than this may hide a temporary */
+    uint32_t audit_left;        /* skipped readings until the next audit */
+    uint32_t random;            /* xorshift state, never 0 */
+    uint64_t readings, audit_tried, audit_differed;
+    uint64_t first;             /* threshold at the start, ticks */
+    uint64_t cheapest;          /* ticks of the cheapest change at the start */
+    double zero_ratio;          /* cheapest change / cheapest fault that changes nothing, at the start */
+    const char *off_why;        /* NULL, or why it is off */
+} pmt_gate;
+
+typedef struct pmt_rss pmt_rss;
+
+/* Measures this machine (about a millisecond). off_why: NULL, or the reason to leave the gate off. */
+void pmt_gate_init(pmt_gate *g, pmt_clock *c, pmt_rss *rss, const char *off_why);
+void pmt_gate_again(pmt_gate *g, pmt_clock *c); /* writer thread: lowers the threshold if this machine got faster */
+double pmt_gate_reading_us(pmt_clock *c, pmt_rss *rss, int rounds); /* median-ish cost of a reading, microseconds */
+
+static inline uint32_t pmt_gate_next_audit(pmt_gate *g)
+{
+    uint32_t x = g->random;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    g->random = x;
+    return 1 + (x & (2 * PMT_GATE_AUDIT - 1));
+}
+
+/* now: ticks at this event; last: ticks at this thread's last event, or after its last reading. A clock that went
+ * backwards (another core's) gives a huge difference: it reads. */
+static inline pmt_gate_answer pmt_gate_ask(pmt_gate *g, uint64_t now, uint64_t last)
+{
+    /* relaxed: a threshold that is one event old is as true as the one measured a moment later. */
+    if (now - last >= atomic_load_explicit(&g->threshold, memory_order_relaxed) || now - g->read_at >= g->stale) {
+        return PMT_GATE_READ;
+    }
+    if (__builtin_expect(--g->audit_left == 0, 0)) {
+        g->audit_left = pmt_gate_next_audit(g);
+        return PMT_GATE_CHECK;
+    }
+    return PMT_GATE_SKIP;
+}
+
+#endif

@@ -1,0 +1,212 @@
+#include "core/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define UNIQUE_TRIES 10000
+
+ssize_t (*pmt_sys_write)(int fd, const void *p, size_t n) = write;
+
+int pmt_output_init(pmt_output *o, const char *path, unsigned flags)
+{
+    struct stat st;
+    *o = (pmt_output){.flags = flags, .fd.fd = -1};
+    o->path = strdup(path);
+    if (o->path == NULL) {
+        return -ENOMEM;
+    }
+    if (stat(path, &st) == 0) {
+        if (S_ISDIR(st.st_mode)) {
+            return -EISDIR;
+        }
+        o->special = !S_ISREG(st.st_mode);
+    }
+    return 0;
+}
+
+void pmt_output_free(pmt_output *o)
+{
+    free(o->path);
+    o->path = NULL;
+}
+
+static int take(pmt_output *o, int fd, bool high)
+{
+    struct stat st;
+    if (high) {
+        int rc = pmt_fd_open(&o->fd, fd);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (fstat(high ? o->fd.fd : fd, &st) < 0) {
+        int rc = -errno;
+        close(high ? o->fd.fd : fd);
+        o->fd.fd = -1;
+        return rc;
+    }
+    if (!high) {
+        o->fd = (pmt_fd){.fd = fd, .dev = st.st_dev, .ino = st.st_ino};
+    }
+    o->dev = st.st_dev;
+    o->ino = st.st_ino;
+    o->created = true;
+    return 0;
+}
+
+/* job.log, job_1.log, job_2.log ... O_EXCL: a file that exists is never touched. */
+static int create_unique(pmt_output *o)
+{
+    size_t n = strlen(o->path);
+    char *name = malloc(n + 16);
+    if (name == NULL) {
+        return -ENOMEM;
+    }
+    const char *slash = strrchr(o->path, '/'), *dot = strrchr(o->path, '.');
+    size_t stem = dot != NULL && (slash == NULL || dot > slash + 1) ? (size_t)(dot - o->path) : n;
+    int fd = -1;
+    for (int i = 0; fd < 0 && i < UNIQUE_TRIES; i++) {
+        if (i == 0) {
+            memcpy(name, o->path, n + 1);
+        }
+        else {
+            snprintf(name, n + 16, "%.*s_%d%s", (int)stem, o->path, i, o->path + stem);
+        }
+        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd < 0 && errno != EEXIST) {
+            break;
+        }
+    }
+    if (fd < 0) {
+        int rc = -errno;
+        free(name);
+        return rc;
+    }
+    free(o->path);
+    o->path = name;
+    return fd;
+}
+
+/* A new inode under a name of its own, then over the old one: what was there is whole until ours is there. */
+static int create_over(const pmt_output *o)
+{
+    size_t n = strlen(o->path) + 32;
+    char *name = malloc(n);
+    if (name == NULL) {
+        return -ENOMEM;
+    }
+    snprintf(name, n, "%s.%ld.new", o->path, (long)getpid());
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int rc = fd < 0 ? -errno : fd;
+    if (fd >= 0 && rename(name, o->path) < 0) {
+        rc = -errno;
+        unlink(name);
+        close(fd);
+    }
+    free(name);
+    return rc;
+}
+
+static int create(pmt_output *o)
+{
+    struct stat st;
+    if (o->flags & PMT_OPEN_UNIQUE) {
+        return create_unique(o);
+    }
+    int fd = open(o->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0 || errno != EEXIST) {
+        return fd < 0 ? -errno : fd;
+    }
+    if (o->flags & PMT_OPEN_OVERWRITE) {
+        return create_over(o);
+    }
+    fd = open(o->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != 0) {
+        close(fd);
+        return -EEXIST;
+    }
+    return fd;
+}
+
+static int reopen(const pmt_output *o)
+{
+    struct stat st;
+    int fd = open(o->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (fstat(fd, &st) < 0 || st.st_dev != o->dev || st.st_ino != o->ino) {
+        close(fd);
+        return -ENOENT; /* the name is another file's now */
+    }
+    if (lseek(fd, o->size, SEEK_SET) < 0) {
+        int rc = -errno;
+        close(fd);
+        return rc;
+    }
+    return fd;
+}
+
+int pmt_output_open(pmt_output *o, bool high)
+{
+    int fd;
+    if (o->special) {
+        fd = open(o->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+        fd = fd < 0 ? -errno : fd;
+    }
+    else {
+        fd = o->created ? reopen(o) : create(o);
+    }
+    return fd < 0 ? fd : take(o, fd, high);
+}
+
+void pmt_output_close(pmt_output *o)
+{
+    pmt_fd_close(&o->fd);
+}
+
+int pmt_output_write(pmt_output *o, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = pmt_sys_write(o->fd.fd, bytes, n);
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done <= 0) {
+            return done < 0 ? -errno : -EIO;
+        }
+        bytes += done;
+        n -= (size_t)done;
+        o->size += done;
+    }
+    return 0;
+}
+
+int pmt_output_cut(pmt_output *o, int64_t size)
+{
+    if (o->special) {
+        return -ESPIPE;
+    }
+    if (ftruncate(o->fd.fd, size) < 0 || lseek(o->fd.fd, size, SEEK_SET) < 0) {
+        return -errno;
+    }
+    o->size = size;
+    return 0;
+}
+
+int pmt_output_check(const pmt_output *o)
+{
+    struct stat st;
+    if (fstat(o->fd.fd, &st) < 0 || st.st_dev != o->dev || st.st_ino != o->ino) {
+        return -EBADF;
+    }
+    return !o->special && st.st_nlink == 0 ? -ENOENT : 0;
+}

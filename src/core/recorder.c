@@ -1,0 +1,358 @@
+/* DESIGN: order of a start: memory, clock, kernel figures, gate (all measured before anything is counted), sink, writer
+ * thread with its file, and only then the base readings; so nothing of the tracer's own is charged to the program. What
+ * has to be mapped later is counted by the arena, said in the stream, and taken out of the program's growth.
+ *
+ * An error never reaches the program: it is kept, the state becomes PMT_FAILED, and stop() reports it. */
+#include "core/recorder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PARKED_MARGIN (PMT_RING_WORDS / 2) /* a parked writer starts again when the ring is half full */
+
+static int open_parts(pmt_recorder *r, const pmt_thread_name *(*thread)(uint32_t))
+{
+    const pmt_options *o = &r->options;
+    int rc = pmt_ring_init(&r->ring, &r->arena, PMT_RING_WORDS);
+    if (rc < 0 || (rc = pmt_sites_init(&r->sites, &r->arena)) < 0 ||
+        (rc = pmt_growth_init(&r->growth, &r->arena, &r->sites.names)) < 0 || (rc = pmt_rss_open(&r->rss)) < 0) {
+        return rc;
+    }
+    pmt_clock_init(&r->clock, o->clock);
+    const char *off = r->clock.kind == PMT_CLOCK_MONOTONIC ? "the TSC is not invariant" : NULL;
+    pmt_gate_init(&r->gate, &r->clock, &r->rss, o->gate_off != NULL ? o->gate_off : off);
+    r->granularity = pmt_rss_granularity(&r->rss);
+    r->peak_granularity = pmt_rss_peak_granularity(r->rss.page);
+    r->process_start_ns = pmt_clock_process_start_ns();
+    r->first_pair = pmt_clock_pair(&r->clock);
+    if (o->has_file) {
+        if ((rc = pmt_output_init(&r->output, o->path, o->open_flags)) < 0) {
+            return rc;
+        }
+        r->source = (pmt_source){&r->sites, thread, &r->output, r->process_start_ns, r->first_pair};
+        pmt_layout layout = o->log == PMT_LOG_PREVIOUS ? PMT_LAYOUT_PREVIOUS : PMT_LAYOUT_ALL;
+        r->sink = pmt_text_sink_new(&r->arena, &r->source, layout, o->comments);
+    }
+    else {
+        r->sink = pmt_null_sink();
+    }
+    if (r->sink == NULL) {
+        return -errno;
+    }
+    rc = pmt_writer_init(&r->writer, &r->arena, &r->ring, r->sink, o->has_file ? &r->output : NULL, &r->clock, &r->gate);
+    r->writer.unshare = o->unshare;
+    return rc;
+}
+
+int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_thread_name *(*thread)(uint32_t))
+{
+    *out = NULL;
+    pmt_recorder *r = aligned_alloc(64, (sizeof *r + 63) / 64 * 64);
+    if (r == NULL) {
+        return -ENOMEM;
+    }
+    memset(r, 0, sizeof *r);
+    r->options = *options;
+    r->output.fd.fd = r->rss.statm.fd = r->rss.proc.fd = -1; /* from here free() accepts it */
+    r->pid = (long)getpid();
+    int rc = open_parts(r, thread);
+    if (rc < 0) {
+        pmt_recorder_free(r);
+        return rc;
+    }
+    *out = r;
+    return 0;
+}
+
+int pmt_recorder_open(pmt_recorder *r, const char *text, size_t n)
+{
+    r->writer.text = text;
+    r->writer.text_len = n;
+    return pmt_writer_start(&r->writer);
+}
+
+void pmt_recorder_begin(pmt_recorder *r, uint32_t generation)
+{
+    r->generation = generation;
+    r->clock_sent = r->first_pair.clock;
+    r->slot_sent = UINT32_MAX;
+    r->last_slot = UINT32_MAX;
+    r->last_next = UINT64_MAX;
+    r->mapped_seen = r->mapped_sent = r->arena.mapped;
+    r->peak_base = pmt_rss_peak(&r->rss);
+    r->rss_now = pmt_rss_read(&r->rss);
+    r->rss_max = r->rss_now;
+    r->state = PMT_RUNNING;
+}
+
+void pmt_recorder_end(pmt_recorder *r)
+{
+    r->last_pair = pmt_clock_pair(&r->clock);
+    if (r->state != PMT_FAILED) {
+        r->state = PMT_OFF;
+    }
+}
+
+void pmt_recorder_close(pmt_recorder *r, const char *text, size_t n)
+{
+    if (!r->writer.running && r->writer.begun) { /* parked: it has to come back for the end */
+        int rc = pmt_writer_start(&r->writer);
+        if (rc < 0) {
+            pmt_recorder_fail(r, rc, "opening the log again");
+        }
+    }
+    pmt_writer_stop(&r->writer, text, n);
+    (void)pmt_recorder_error(r);
+}
+
+void pmt_recorder_leave(pmt_recorder *r, const char *text, size_t n)
+{
+    if (r->state == PMT_RUNNING || r->state == PMT_PARKED) {
+        pmt_recorder_close(r, text, n);
+        r->state = r->state == PMT_FAILED ? PMT_FAILED : PMT_PARKED;
+        r->ring.limit = 0;
+        r->parked_at = 0;
+    }
+}
+
+void pmt_recorder_free(pmt_recorder *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    if (r->sink != NULL) {
+        r->sink->close(r->sink);
+    }
+    pmt_writer_free(&r->writer);
+    pmt_output_close(&r->output); /* a device or pipe, kept open for a fork */
+    pmt_output_free(&r->output);
+    pmt_rss_close(&r->rss);
+    pmt_growth_free(&r->growth);
+    pmt_sites_free(&r->sites);
+    pmt_ring_free(&r->ring, &r->arena);
+    free(r);
+}
+
+void pmt_recorder_forget(pmt_recorder *r)
+{
+    r->writer.running = false; /* its thread is the parent's */
+    pmt_recorder_free(r);
+}
+
+void pmt_recorder_forked(pmt_recorder *r)
+{
+    for (; r != NULL; r = r->outer) {
+        r->state = PMT_OFF;
+    }
+}
+
+void pmt_recorder_fail(pmt_recorder *r, int rc, const char *where)
+{
+    if (r->error == 0) {
+        r->error = rc;
+        r->error_where = where;
+    }
+    r->state = PMT_FAILED;
+}
+
+int pmt_recorder_error(pmt_recorder *r)
+{
+    int rc = pmt_writer_error(&r->writer);
+    if (rc < 0 && r->error == 0) {
+        pmt_recorder_fail(r, rc, "writing the log");
+    }
+    return r->error;
+}
+
+bool pmt_recorder_read(pmt_recorder *r, uint64_t now, uint64_t *last, bool audit, pmt_change *out)
+{
+    bool longish = now - *last > r->gate.peak_after;
+    int64_t rss = pmt_rss_read(&r->rss);
+    *last = r->gate.read_at = pmt_clock_ticks(&r->clock);
+    r->gate.readings++;
+    if (rss < 0) {
+        pmt_recorder_fail(r, (int)rss, "reading /proc/self/statm");
+        return false;
+    }
+    if (pmt_recorder_error(r) < 0) { /* the writer's error is seen here at the latest */
+        return false;
+    }
+    int64_t ours = r->arena.mapped - r->mapped_seen;
+    *out = (pmt_change){.program = rss - r->rss_now - ours, .changed = rss != r->rss_now};
+    r->mapped_seen = r->arena.mapped;
+    if (r->events == 1) { /* event 0: what was before is not the recording's */
+        r->rss_first = rss;
+        r->peak_before = r->peak_base;
+        out->program = 0;
+    }
+    else {
+        r->tracer_growth += ours;
+        if (audit) {
+            r->gate.audit_tried++;
+            r->gate.audit_differed += out->changed;
+        }
+        if (longish && r->options.compute == PMT_COMPUTE_ALL) {
+            int64_t peak = pmt_rss_peak(&r->rss), seen = r->rss_max > rss ? r->rss_max : rss;
+            seen = seen > r->peak_base ? seen : r->peak_base;
+            if (peak > seen + r->peak_granularity) {
+                out->peak = r->peak_base = peak;
+                r->peak_max = peak > r->peak_max ? peak : r->peak_max;
+            }
+            *last = r->gate.read_at = pmt_clock_ticks(&r->clock);
+        }
+    }
+    r->rss_now = rss;
+    r->rss_max = rss > r->rss_max ? rss : r->rss_max;
+    return true;
+}
+
+void pmt_recorder_make_room(pmt_recorder *r, uint32_t n)
+{
+    uint64_t head = atomic_load_explicit(&r->ring.head, memory_order_relaxed);
+    if (r->state == PMT_PARKED) {
+        /* acquire, pairs with the release in pop; no writer runs, so it stands still. */
+        uint64_t tail = atomic_load_explicit(&r->ring.tail, memory_order_acquire);
+        if (head + n - tail <= PARKED_MARGIN) {
+            r->ring.limit = tail + PARKED_MARGIN;
+            return;
+        }
+        pmt_recorder_unpark(r);
+    }
+    if (r->writer.running) {
+        pmt_ring_make_room(&r->ring, n);
+    }
+    else { /* no writer any more: the words go nowhere, and the next reading or stop() says why */
+        atomic_store_explicit(&r->ring.tail, head, memory_order_relaxed);
+        r->ring.limit = head + PMT_RING_CHUNK;
+    }
+    (void)pmt_recorder_error(r);
+}
+
+void pmt_recorder_park(pmt_recorder *r)
+{
+    for (; r != NULL; r = r->outer) {
+        pmt_writer_park(&r->writer);
+        if (r->state == PMT_RUNNING) {
+            r->state = PMT_PARKED;
+            r->parked_at = 0;
+            r->ring.limit = 0; /* the next record looks up */
+        }
+    }
+}
+
+void pmt_recorder_unpark(pmt_recorder *r)
+{
+    if (r->state != PMT_PARKED) {
+        return;
+    }
+    r->state = PMT_RUNNING;
+    r->ring.limit = 0;
+    int rc = pmt_writer_start(&r->writer);
+    if (rc < 0) {
+        pmt_recorder_fail(r, rc, "opening the log again after a fork");
+    }
+}
+
+static void send_thread(pmt_recorder *r, uint32_t slot)
+{
+    if (slot != r->slot_sent) {
+        uint64_t word = pmt_word(PMT_ESC_THREAD, slot);
+        pmt_recorder_room(r, 1);
+        pmt_ring_push(&r->ring, &word, 1);
+        r->slot_sent = slot;
+    }
+}
+
+void pmt_recorder_send_row(pmt_recorder *r, uint32_t site, uint32_t slot, uint64_t event, uint64_t clock, uint64_t rss)
+{
+    send_thread(r, slot);
+    uint64_t words[4] = {pmt_word(PMT_ESC_ROW, site), event, clock, rss};
+    pmt_recorder_room(r, 4);
+    pmt_ring_push(&r->ring, words, 4);
+    r->rows++;
+}
+
+void pmt_recorder_send_peak(pmt_recorder *r, uint32_t site, int64_t peak, uint64_t event)
+{
+    uint64_t words[3] = {pmt_word(PMT_ESC_PEAK, site), (uint64_t)peak, event};
+    if (r->options.has_file) {
+        pmt_recorder_room(r, 3);
+        pmt_ring_push(&r->ring, words, 3);
+    }
+}
+
+void pmt_recorder_mapped(pmt_recorder *r)
+{
+    int64_t ours = r->arena.mapped - r->mapped_sent;
+    r->mapped_sent = r->arena.mapped;
+    if (ours != 0 && r->options.has_file) {
+        uint64_t words[2] = {pmt_word(PMT_ESC_TRACER, 0), (uint64_t)ours};
+        pmt_recorder_room(r, 2);
+        pmt_ring_push(&r->ring, words, 2);
+    }
+}
+
+static void send_nested(pmt_recorder *r, uint32_t suspended)
+{
+    if (r->options.has_file) {
+        uint64_t word = pmt_word(PMT_ESC_NESTED, suspended);
+        pmt_recorder_room(r, 1);
+        pmt_ring_push(&r->ring, &word, 1);
+    }
+}
+
+void pmt_recorder_suspend(pmt_recorder *r)
+{
+    if (r->state == PMT_PARKED) {
+        pmt_recorder_unpark(r);
+    }
+    if (r->state == PMT_RUNNING) {
+        send_nested(r, 1);
+        pmt_writer_drain(&r->writer); /* thread slots may be given to others from here on */
+    }
+    r->suspended_at = r->rss_now;
+}
+
+void pmt_recorder_resume(pmt_recorder *r)
+{
+    int64_t rss = pmt_rss_read(&r->rss);
+    if (r->state == PMT_PARKED) {
+        pmt_recorder_unpark(r);
+    }
+    if (r->state != PMT_RUNNING || rss < 0) {
+        return;
+    }
+    send_nested(r, 0);
+    if (r->events > 0) {
+        r->suspended_growth += rss - r->suspended_at;
+    }
+    r->rss_now = rss;
+    r->rss_max = rss > r->rss_max ? rss : r->rss_max;
+    r->mapped_seen = r->arena.mapped;
+    int64_t peak = pmt_rss_peak(&r->rss);
+    r->peak_base = peak > r->peak_base ? peak : r->peak_base;
+}
+
+void pmt_recorder_text(pmt_recorder *r, const char *text, size_t n)
+{
+    uint64_t words[PMT_RECORD_WORDS];
+    if (!r->options.has_file || (r->state != PMT_RUNNING && r->state != PMT_PARKED)) {
+        return;
+    }
+    do {
+        const char *end = memchr(text, '\n', n);
+        size_t line = end == NULL ? n : (size_t)(end - text);
+        size_t part = line < PMT_MAX_TEXT ? line : PMT_MAX_TEXT;
+        uint32_t count = 1 + (uint32_t)(part + 7) / 8;
+        words[count - 1] = 0; /* the padding of the last word */
+        words[0] = pmt_word(PMT_ESC_TEXT, (uint32_t)part);
+        memcpy(words + 1, text, part);
+        pmt_recorder_room(r, count);
+        pmt_ring_push(&r->ring, words, count);
+        part += part == line && part < n; /* the line feed itself */
+        text += part;
+        n -= part;
+    } while (n > 0);
+}

@@ -1,0 +1,168 @@
+/* core/recorder.h - one recording: opens and closes all of its parts, in order; the counters; what is pushed when.
+ *
+ * One recording at a time runs in a process; outer ones are suspended and hang on `outer`. Everything here is called
+ * under the GIL, except that open() may release it (it waits for the writer thread), and pmt_recorder_forked, which
+ * runs in a forked child. Nothing here knows Python. */
+#ifndef PMT_RECORDER_H
+#define PMT_RECORDER_H
+
+#include "core/growth.h"
+#include "core/writer.h"
+
+typedef enum pmt_state {
+    PMT_OFF,     /* not started, ended, or in a forked child */
+    PMT_RUNNING,
+    PMT_PARKED,  /* running, but the writer thread was ended around a fork */
+    PMT_FAILED   /* an error ended it: the program goes on */
+} pmt_state;
+
+typedef enum pmt_log { PMT_LOG_NONE, PMT_LOG_ALL, PMT_LOG_THRESHOLD, PMT_LOG_PREVIOUS } pmt_log;
+typedef enum pmt_compute { PMT_COMPUTE_NOTHING, PMT_COMPUTE_RSS, PMT_COMPUTE_ALL } pmt_compute;
+
+typedef struct pmt_options {
+    pmt_log log;
+    pmt_compute compute;
+    uint64_t threshold;      /* bytes */
+    bool comments, has_file;
+    const char *gate_off;    /* NULL, or why */
+    const char *clock;       /* NULL, "monotonic", "fake:N" */
+    bool unshare;
+    const char *path;        /* absolute; read when has_file */
+    unsigned open_flags;
+} pmt_options;
+
+typedef struct pmt_last {    /* the event before, kept for threshold + previous */
+    uint64_t event, clock;
+    int64_t rss;
+    uint32_t site, slot;
+} pmt_last;
+
+typedef struct pmt_recorder {
+    /* touched by every event */
+    pmt_state state;
+    uint32_t generation;     /* tells this recording's marks on code objects and threads from others' */
+    uint64_t events;
+    pmt_clock clock;
+    pmt_gate gate;
+    int64_t rss_now;         /* the last reading, bytes */
+    int64_t rss_sent;        /* what the stream has said */
+    uint64_t clock_sent;
+    uint32_t slot_sent;      /* thread slot */
+    bool have_last;
+    pmt_last last;
+    uint64_t last_next;      /* event number of the last NEXT, UINT64_MAX: none */
+    pmt_ring ring;
+    pmt_sites sites;
+    /* touched when RSS was read or something is new */
+    pmt_options options;
+    pmt_rss rss;
+    int64_t rss_first, rss_logged, rss_max, peak_max;
+    int64_t peak_base;       /* the kernel's peak counter at the start or the last peak */
+    int64_t peak_before;     /* as it was at the start */
+    int64_t granularity, peak_granularity;
+    uint64_t rows;
+    pmt_growth growth;
+    int64_t mapped_seen, mapped_sent, tracer_growth, suspended_growth, suspended_at;
+    uint64_t threads_new;    /* threads begun since the start that made events */
+    uint64_t threads_before; /* id of a thread state made at the start: later ones are greater */
+    int64_t foreign;         /* bytes seen at the first event after a change of thread, absolute */
+    uint32_t last_slot;      /* thread that made the event before */
+    int error;               /* -errno: why it failed */
+    const char *error_where; /* "writing the log" ... */
+    /* parts */
+    pmt_arena arena;
+    pmt_output output;
+    pmt_source source;
+    pmt_sink *sink;
+    pmt_writer writer;
+    pmt_pair first_pair, last_pair;
+    int64_t process_start_ns;
+    long pid;
+    unsigned long thread;    /* Python's ident of the thread that started it */
+    void *owner;             /* the Tracer */
+    uint64_t parked_at;      /* ticks, of PMT_PARKED; 0 until the fork is over */
+    struct pmt_recorder *outer;
+} pmt_recorder;
+
+/* Maps memory, measures the machine. 0 or -errno with *out NULL. */
+int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_thread_name *(*thread)(uint32_t));
+/* Opens the output, writes `text` and starts the writer thread. Blocks, without need of the GIL. 0 or -errno. */
+int pmt_recorder_open(pmt_recorder *r, const char *text, size_t n);
+void pmt_recorder_begin(pmt_recorder *r, uint32_t generation); /* base readings; events count from here */
+void pmt_recorder_end(pmt_recorder *r);                        /* no more events: RSS and clock of the end */
+void pmt_recorder_close(pmt_recorder *r, const char *text, size_t n); /* drains, writes the end, joins the thread */
+void pmt_recorder_free(pmt_recorder *r);                       /* NULL is fine; closed before, or never opened */
+void pmt_recorder_forget(pmt_recorder *r);                     /* in a forked child: gives memory back, touches no file */
+
+/* Before the process may end or be replaced by a call: the end is written, and taken back if the call returns. */
+void pmt_recorder_leave(pmt_recorder *r, const char *text, size_t n);
+
+void pmt_recorder_fail(pmt_recorder *r, int rc, const char *where); /* sticky: the first error stays */
+int pmt_recorder_error(pmt_recorder *r);                            /* the writer's included */
+void pmt_recorder_suspend(pmt_recorder *r);                         /* a nested recording begins */
+void pmt_recorder_resume(pmt_recorder *r);
+void pmt_recorder_text(pmt_recorder *r, const char *text, size_t n); /* a `# ` line; line feeds begin another */
+void pmt_recorder_park(pmt_recorder *r);    /* before a fork */
+void pmt_recorder_unpark(pmt_recorder *r);  /* after it */
+void pmt_recorder_forked(pmt_recorder *r);  /* in the child, by pthread_atfork: only switches recording off */
+
+/* What the engine does with one event, in pieces; see callbacks.c for their order. */
+typedef struct pmt_change { /* what a reading found */
+    int64_t program;        /* change of RSS that is not the tracer's own, bytes */
+    int64_t peak;           /* 0, or a peak above everything seen */
+    bool changed;           /* RSS differs from the reading before */
+} pmt_change;
+
+/* Reads RSS, and the peak after a long interval. *last becomes the time right after the reading. false: it failed. */
+bool pmt_recorder_read(pmt_recorder *r, uint64_t now, uint64_t *last, bool audit, pmt_change *out);
+void pmt_recorder_make_room(pmt_recorder *r, uint32_t n);
+static inline void pmt_recorder_room(pmt_recorder *r, uint32_t n) /* place in the ring; restarts a parked writer */
+{
+    if (__builtin_expect(atomic_load_explicit(&r->ring.head, memory_order_relaxed) + n > r->ring.limit, 0)) {
+        pmt_recorder_make_room(r, n);
+    }
+}
+void pmt_recorder_send_peak(pmt_recorder *r, uint32_t site, int64_t peak, uint64_t event);
+void pmt_recorder_send_row(pmt_recorder *r, uint32_t site, uint32_t slot, uint64_t event, uint64_t clock, uint64_t rss);
+void pmt_recorder_mapped(pmt_recorder *r);           /* after a first sight: says what our own memory grew */
+
+static inline uint64_t pmt_recorder_clock(pmt_recorder *r, uint64_t ticks) /* never falls within the stream */
+{
+    uint64_t clock = ticks >> PMT_CLOCK_SHIFT;
+    return clock > r->clock_sent ? clock : r->clock_sent;
+}
+
+/* An event when all are recorded: one word, escapes before it where something changed. */
+static inline void pmt_recorder_send(pmt_recorder *r, uint32_t site, uint32_t slot, uint64_t ticks)
+{
+    uint64_t words[6], clock = pmt_recorder_clock(r, ticks), dt = clock - r->clock_sent;
+    if (__builtin_expect(r->rss_now == r->rss_sent && slot == r->slot_sent && dt >> 32 == 0, 1)) {
+        pmt_recorder_room(r, 1);
+        words[0] = pmt_word(site, (uint32_t)dt);
+        pmt_ring_push(&r->ring, words, 1);
+    }
+    else {
+        uint32_t n = 0;
+        if (slot != r->slot_sent) {
+            words[n++] = pmt_word(PMT_ESC_THREAD, slot);
+        }
+        if (r->rss_now != r->rss_sent) {
+            words[n++] = pmt_word(PMT_ESC_RSS, 0);
+            words[n++] = (uint64_t)r->rss_now;
+        }
+        if (dt >> 32 != 0) {
+            words[n++] = pmt_word(PMT_ESC_CLOCK, 0);
+            words[n++] = clock;
+            dt = 0;
+        }
+        words[n++] = pmt_word(site, (uint32_t)dt);
+        pmt_recorder_room(r, n);
+        pmt_ring_push(&r->ring, words, n);
+        r->slot_sent = slot;
+        r->rss_sent = r->rss_now;
+    }
+    r->clock_sent = clock;
+    r->rows++;
+}
+
+#endif

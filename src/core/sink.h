@@ -1,0 +1,47 @@
+/* core/sink.h - what the writer thread feeds. A sink turns records into bytes of its format and writes them.
+ *
+ * All functions are called by one thread at a time, never with a need for the GIL; none allocates from the heap. They
+ * return 0 or -errno; after an error the writer calls only `close`. Siblings do not know each other. */
+#ifndef PMT_SINK_H
+#define PMT_SINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/clock.h"
+#include "core/io.h"
+#include "core/sites.h"
+
+typedef enum pmt_layout { PMT_LAYOUT_ALL, PMT_LAYOUT_PREVIOUS } pmt_layout;
+
+typedef struct pmt_thread_name { /* read by the writer while the slot cannot change: see threads.h */
+    uint32_t tid;
+    uint32_t len;
+    char bytes[240];
+} pmt_thread_name;
+
+/* What a sink may look at: all outlives it. */
+typedef struct pmt_source {
+    const pmt_sites *sites;
+    const pmt_thread_name *(*thread)(uint32_t slot);
+    pmt_output *output;
+    int64_t process_start_ns;
+    pmt_pair first;          /* clock pair at the start */
+} pmt_source;
+
+typedef struct pmt_sink pmt_sink;
+struct pmt_sink {
+    /* Once, when the file is open. The text stands before the rows, as it is. */
+    int (*begin)(pmt_sink *s, const char *text, size_t n);
+    /* Whole records, words[from & mask .. to & mask), and the clock pair after the last of them; written when it returns. */
+    int (*records)(pmt_sink *s, const uint64_t *words, uint64_t mask, uint64_t from, uint64_t to, pmt_pair now);
+    int (*end)(pmt_sink *s, const char *text, size_t n); /* the last text */
+    int (*reopen)(pmt_sink *s, int64_t size);            /* takes an end back: the file is `size` long again */
+    void (*close)(pmt_sink *s);                          /* frees the sink, not the output */
+    uint64_t rows;                                       /* event lines written; read when the writer has stopped */
+};
+
+pmt_sink *pmt_text_sink_new(pmt_arena *a, const pmt_source *source, pmt_layout layout, bool comments); /* NULL: errno */
+pmt_sink *pmt_null_sink(void); /* one for all; nothing to free */
+
+#endif

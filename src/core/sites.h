@@ -1,0 +1,95 @@
+/* core/sites.h - what the words' site ids mean: (code object, instruction offset, kind, C function) -> small integer.
+ *
+ * Changed under the GIL only; the writer reads sites whose records it has been given. A code object that died keeps
+ * its place until the writer has passed the ring's head of that moment; then its place, its sites and its names are
+ * used again, so that programs which compile in a loop do not grow the tracer. */
+#ifndef PMT_SITES_H
+#define PMT_SITES_H
+
+#include "core/names.h"
+#include "core/record.h"
+
+typedef struct pmt_code {  /* one code object */
+    uint32_t file, name;   /* names, one reference each */
+    uint32_t first_line;
+    uint32_t sites;        /* its first site, 0: none */
+    uint32_t next;         /* in the queue of the dead, or of the free */
+    uint32_t died_event;   /* low half of the number of events then */
+    uint64_t died_at;      /* ring's head at its death */
+} pmt_code;
+
+typedef struct pmt_site {
+    uint64_t key;          /* code : 32 | offset + 1 : 29 | kind : 3 */
+    uint64_t function;     /* identity of the C function, 0 for Python events */
+    uint32_t name;         /* C function's name, one reference; NONE for Python events */
+    int32_t line;
+    uint32_t next;         /* of the same code object, or of the free */
+    uint32_t generation;   /* changes when the id gets a new meaning: caches compare it */
+} pmt_site;
+
+_Static_assert(sizeof(pmt_site) == 32, "a site and its two slots stay below 64 bytes");
+
+typedef struct pmt_sites {
+    pmt_arena *arena;
+    pmt_names names;
+    pmt_table codes;       /* pmt_code, index 0 unused */
+    pmt_table sites;       /* pmt_site, ids below PMT_SITE_FIRST unused */
+    uint64_t *slots;       /* hash: fingerprint : 32 | id : 32, 0 is empty */
+    uint64_t mask;
+    uint32_t used, high_site, free_site, high_code, free_code;
+    uint32_t dead_first, dead_last; /* queue of dead code objects, oldest first */
+} pmt_sites;
+
+int pmt_sites_init(pmt_sites *s, pmt_arena *a);
+void pmt_sites_free(pmt_sites *s);
+
+uint32_t pmt_sites_new_code(pmt_sites *s);   /* 0: no memory. The caller fills file, name, first_line */
+uint32_t pmt_sites_add(pmt_sites *s, uint64_t key, uint64_t function, uint32_t name, int32_t line); /* 0: no memory */
+void pmt_sites_code_died(pmt_sites *s, uint32_t code, uint64_t head, uint64_t events);
+/* Forgets the dead that the writer has passed, but for those of the last event: `previous` may still send that one. */
+void pmt_sites_reclaim(pmt_sites *s, uint64_t tail, uint64_t events);
+
+static inline pmt_code *pmt_sites_code(const pmt_sites *s, uint32_t code)
+{
+    return pmt_table_at(&s->codes, code);
+}
+
+static inline pmt_site *pmt_sites_at(const pmt_sites *s, uint32_t site)
+{
+    return pmt_table_at(&s->sites, site);
+}
+
+static inline uint64_t pmt_site_key(uint32_t code, int offset, pmt_kind kind)
+{
+    return (uint64_t)code << 32 | (uint64_t)((uint32_t)(offset + 1) & 0x1FFFFFFFu) << 3 | (uint64_t)kind;
+}
+
+static inline pmt_kind pmt_site_kind(const pmt_site *site)
+{
+    return (pmt_kind)(site->key & 7);
+}
+
+static inline uint64_t pmt_site_hash(uint64_t key, uint64_t function)
+{
+    uint64_t h = (key ^ function * 0x9E3779B97F4A7C15u) * 0xBF58476D1CE4E5B9u;
+    return h ^ h >> 32;
+}
+
+static inline uint32_t pmt_sites_find(const pmt_sites *s, uint64_t key, uint64_t function) /* 0: not seen yet */
+{
+    uint64_t h = pmt_site_hash(key, function);
+    for (uint64_t i = h & s->mask;; i = (i + 1) & s->mask) {
+        uint64_t slot = s->slots[i];
+        if (slot == 0) {
+            return 0;
+        }
+        if (slot >> 32 == h >> 32) {
+            const pmt_site *site = pmt_sites_at(s, (uint32_t)slot);
+            if (site->key == key && site->function == function) {
+                return (uint32_t)slot;
+            }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,326 @@
+/* DESIGN: the thread takes at most 64 KiB of ring at a time, gives them to the sink, which has written them when it
+ * returns, and only then moves the tail: what is not in the ring is in the file. It sleeps until a whole chunk is there
+ * or for a fifth of a second, so that a log can be followed while it grows.
+ *
+ * Descriptors: close_range(CLOSE_RANGE_UNSHARE) gives the thread a table of its own, in which only /dev/null (as 0 to 2)
+ * and the output are open. The program can neither close nor see them, and no child inherits them. A device or pipe has
+ * to be opened before (opening a pipe anew would end it for its reader): its number is inherited. Where the kernel
+ * refuses, the output stays in the program's table, high, and is checked before each write.
+ *
+ * Errors: the first one stays in `error`; from then on the ring is emptied into nothing, so that the producer never
+ * waits for a disk that is full. */
+#include "core/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/futex.h"
+
+#define STACK_BYTES (1u << 17)
+#define NAP_NS 200000000
+#define GONE_TRIES 20000 /* of 50 us: how long a thread may take to leave the kernel's list */
+
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE (1U << 1)
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define KEEP_STDERR 1 /* a sanitizer speaks on 2 */
+#else
+#define KEEP_STDERR 0
+#endif
+
+enum { ORDER_RUN, ORDER_PARK, ORDER_END };
+
+int pmt_writer_init(pmt_writer *w, pmt_arena *a, pmt_ring *ring, pmt_sink *sink, pmt_output *output, pmt_clock *clock,
+                    pmt_gate *gate)
+{
+    memset(w, 0, sizeof *w);
+    w->arena = a;
+    w->ring = ring;
+    w->sink = sink;
+    w->output = output;
+    w->clock = clock;
+    w->gate = gate;
+    w->unshare = true;
+    w->before_end = -1;
+    w->stack = pmt_arena_map(a, STACK_BYTES);
+    return w->stack == NULL ? -errno : 0;
+}
+
+void pmt_writer_free(pmt_writer *w)
+{
+    if (w->stack != NULL) {
+        pmt_arena_unmap(w->arena, w->stack, STACK_BYTES);
+        w->stack = NULL;
+    }
+}
+
+int pmt_writer_error(const pmt_writer *w)
+{
+    return atomic_load_explicit(&w->error, memory_order_acquire);
+}
+
+static void fail(pmt_writer *w, int rc)
+{
+    int none = 0;
+    if (rc < 0) {
+        atomic_compare_exchange_strong(&w->error, &none, rc);
+    }
+}
+
+/* A table with nothing of the program's but, where asked, one number. false: the kernel refuses. */
+static bool own_table(int keep)
+{
+    int low = KEEP_STDERR ? 3 : 0;
+    long rc = 0;
+    if (keep >= low) {
+        rc = keep > low ? syscall(SYS_close_range, (unsigned)low, (unsigned)keep - 1, CLOSE_RANGE_UNSHARE) : 0;
+        if (rc == 0) {
+            rc = syscall(SYS_close_range, (unsigned)keep + 1, ~0u, CLOSE_RANGE_UNSHARE);
+        }
+    }
+    else {
+        rc = syscall(SYS_close_range, (unsigned)low, ~0u, CLOSE_RANGE_UNSHARE);
+    }
+    if (rc != 0) {
+        return false;
+    }
+    for (int fd = 0; fd < low; fd++) {
+        if (fd < 2) {
+            close(fd);
+        }
+    }
+    int null;
+    do { /* 0 to 2 stand for /dev/null: a stray message of libc must not land in the log */
+        null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (null >= 0 && null < 2);
+    if (null > 2) {
+        close(null);
+    }
+    return true;
+}
+
+static int open_output(pmt_writer *w)
+{
+    pmt_output *o = w->output;
+    if (o == NULL) {
+        return 0;
+    }
+    if (o->special) { /* opened by pmt_writer_start */
+        if (w->unshare) {
+            own_table(o->fd.fd);
+        }
+        return 0;
+    }
+    bool own = w->unshare && own_table(-1);
+    int rc = pmt_output_open(o, !own);
+    if (rc == -EMFILE && own) { /* a limit of three: the output is worth more than places for stray messages */
+        close(0);
+        rc = pmt_output_open(o, false);
+    }
+    return rc;
+}
+
+/* Calibration again at 10 ms, 100 ms, 1 s, 10 s and then every minute: cores change their speed. */
+static int64_t next_calibration_ns(const pmt_writer *w)
+{
+    static const int64_t first[] = {10000000, 100000000, 1000000000, 10000000000};
+    if (w->calibrations < 4) {
+        return w->started_ns + first[w->calibrations];
+    }
+    return w->started_ns + 60000000000 * (int64_t)(w->calibrations - 3);
+}
+
+static void nap(pmt_writer *w, uint64_t seen)
+{
+    int64_t until = next_calibration_ns(w) - pmt_clock_monotonic_ns();
+    if (until <= 0) {
+        pmt_gate_again(w->gate, w->clock);
+        w->calibrations++;
+        return;
+    }
+    pmt_ring_sleep(w->ring, seen, &w->order, until < NAP_NS ? until : NAP_NS);
+}
+
+/* The end of the last whole record within a chunk. */
+static uint64_t whole_records(const pmt_ring *r, uint64_t from, uint64_t head)
+{
+    uint64_t at = from;
+    while (at < head && at - from < PMT_RING_CHUNK) {
+        uint32_t n = pmt_record_words(r->words[at & r->mask]);
+        at += n > 0 ? n : 1; /* the sink refuses a word that is no record */
+    }
+    return at;
+}
+
+/* Everything up to the head of this moment; true if there was something. */
+static bool feed(pmt_writer *w)
+{
+    pmt_ring *r = w->ring;
+    uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed); /* only we write it */
+    /* acquire, pairs with the release in push: the words before head are whole. */
+    uint64_t head = atomic_load_explicit(&r->head, memory_order_acquire);
+    if (tail == head) {
+        return false;
+    }
+    while (tail < head) {
+        uint64_t to = head;
+        if (pmt_writer_error(w) == 0) {
+            to = whole_records(r, tail, head);
+            int rc = w->output == NULL ? 0 : pmt_output_check(w->output);
+            if (rc == 0) {
+                rc = w->sink->records(w->sink, r->words, r->mask, tail, to, pmt_clock_pair(w->clock));
+            }
+            fail(w, rc);
+        }
+        tail = to;
+        pmt_ring_pop(r, tail);
+    }
+    return true;
+}
+
+static void *run(void *arg)
+{
+    pmt_writer *w = arg;
+    atomic_store_explicit(&w->tid, (int)syscall(SYS_gettid), memory_order_relaxed);
+    int rc = open_output(w);
+    if (rc == 0 && !w->begun) {
+        rc = w->sink->begin(w->sink, w->text, w->text_len);
+        w->begun = true;
+    }
+    if (rc == 0 && w->before_end >= 0) { /* the end was written too early: an exec that failed */
+        static const char failed[] = "# exec failed, recording goes on\n";
+        rc = w->sink->reopen(w->sink, w->before_end);
+        rc = rc == -ESPIPE ? w->sink->begin(w->sink, failed, sizeof failed - 1) : rc;
+        w->before_end = -1;
+    }
+    atomic_store_explicit(&w->start_error, rc, memory_order_relaxed);
+    atomic_store(&w->ready, 1);
+    pmt_futex_wake(&w->ready);
+    if (rc < 0) {
+        return NULL;
+    }
+    uint32_t order;
+    do {
+        /* Order first, then feed: what was pushed before the order is fed after it was seen. */
+        order = atomic_load(&w->order);
+        if (!feed(w) && order == ORDER_RUN) {
+            nap(w, atomic_load_explicit(&w->ring->tail, memory_order_relaxed));
+        }
+    } while (order == ORDER_RUN);
+    if (order == ORDER_END && pmt_writer_error(w) == 0) {
+        w->before_end = w->output == NULL ? 0 : w->output->size;
+        fail(w, w->sink->end(w->sink, w->text, w->text_len));
+    }
+    if (w->output != NULL && !w->output->special) { /* that one is the program's table's, and may be needed again */
+        pmt_output_close(w->output);
+    }
+    return NULL;
+}
+
+static int spawn(pmt_writer *w)
+{
+    pthread_attr_t attr;
+    sigset_t all, saved;
+    sigfillset(&all);
+    int rc = pthread_attr_init(&attr);
+    if (rc == 0) {
+        rc = pthread_attr_setstack(&attr, w->stack, STACK_BYTES);
+        if (rc == 0) {
+            pthread_sigmask(SIG_SETMASK, &all, &saved);
+            rc = pthread_create(&w->thread, &attr, run, w);
+            pthread_sigmask(SIG_SETMASK, &saved, NULL);
+        }
+        pthread_attr_destroy(&attr);
+    }
+    return -rc;
+}
+
+int pmt_writer_start(pmt_writer *w)
+{
+    int saved = errno, rc = 0;
+    atomic_store(&w->ready, 0);
+    atomic_store(&w->order, ORDER_RUN);
+    if (w->started_ns == 0) {
+        w->started_ns = pmt_clock_monotonic_ns();
+    }
+    if (w->output != NULL && w->output->special && !pmt_fd_ours(&w->output->fd)) {
+        rc = w->output->created ? -EBADF : pmt_output_open(w->output, true);
+    }
+    if (rc == 0) {
+        rc = spawn(w);
+    }
+    if (rc == 0) {
+        while (atomic_load(&w->ready) == 0) {
+            pmt_futex_wait(&w->ready, 0, NAP_NS);
+        }
+        rc = atomic_load_explicit(&w->start_error, memory_order_relaxed);
+        if (rc < 0) {
+            pthread_join(w->thread, NULL);
+        }
+        else {
+            w->running = true;
+        }
+    }
+    errno = saved;
+    return rc;
+}
+
+/* pthread_join returns a moment before the kernel has taken the thread from the process's list, and CPython warns at
+ * fork when that list has a second entry. */
+static void wait_until_gone(int tid)
+{
+    char path[48];
+    snprintf(path, sizeof path, "/proc/self/task/%d", tid);
+    for (int i = 0; i < GONE_TRIES && access(path, F_OK) == 0; i++) {
+        usleep(50);
+    }
+}
+
+static void leave(pmt_writer *w, uint32_t order)
+{
+    if (!w->running) {
+        return;
+    }
+    int saved = errno;
+    atomic_store(&w->order, order);
+    pmt_ring_wake(w->ring);
+    pthread_join(w->thread, NULL);
+    w->running = false;
+    if (order == ORDER_PARK) {
+        wait_until_gone(atomic_load_explicit(&w->tid, memory_order_relaxed));
+    }
+    errno = saved;
+}
+
+void pmt_writer_park(pmt_writer *w)
+{
+    leave(w, ORDER_PARK);
+}
+
+void pmt_writer_stop(pmt_writer *w, const char *text, size_t n)
+{
+    w->text = text;
+    w->text_len = n;
+    leave(w, ORDER_END);
+}
+
+void pmt_writer_drain(pmt_writer *w)
+{
+    int saved = errno;
+    while (w->running && !pmt_ring_drained(w->ring)) {
+        pmt_ring_wake(w->ring);
+        usleep(50);
+    }
+    errno = saved;
+}

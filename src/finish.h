@@ -1,0 +1,16 @@
+/* finish.h - the lines at both ends of a log, and what a recording amounts to. Under the GIL; may allocate. */
+#ifndef PMT_FINISH_H
+#define PMT_FINISH_H
+
+#include "compat.h"
+#include "core/recorder.h"
+
+/* Text that begins the file: message as given, `# key: value` lines, column header. malloc'ed; NULL: no memory. */
+char *pmt_header_text(const pmt_recorder *r, const char *message, size_t message_len, const char *engine_why, size_t *n);
+/* Text that ends it; reason: NULL for a regular end. malloc'ed; NULL: no memory. */
+char *pmt_footer_text(const pmt_recorder *r, const char *reason, size_t *n);
+
+PyObject *pmt_stats(pmt_recorder *r);            /* dict; NULL with an exception */
+PyObject *pmt_growth_list(const pmt_recorder *r); /* list of (file, line, function, bytes, times), largest first */
+
+#endif

@@ -1,0 +1,135 @@
+/* DESIGN: `python SCRIPT` evaluates the script with no frame beneath it. So do we: the frames of the launcher are put
+ * out of sight, the recursion they used is given back, and when the program is over the interpreter is finalized from
+ * right there, so that the launcher's frames never return: no event, no line of a traceback is ours.
+ *
+ * The recording ends in an atexit function registered before the program could register any: it runs last. */
+#include "launcher.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "tracer.h"
+
+static PyObject *at_end_function; /* owned; for the one call at the end */
+static PyObject *at_end_tracer;   /* owned */
+static pid_t at_end_pid;
+
+static PyObject *call(PyObject *target, PyObject *namespace)
+{
+    if (PyCode_Check(target)) {
+        return PyEval_EvalCode(target, namespace, namespace);
+    }
+    return PyObject_Call(target, namespace, NULL);
+}
+
+static bool fitting(PyObject *target, PyObject *namespace)
+{
+    if (PyCode_Check(target) ? PyDict_Check(namespace) : PyCallable_Check(target) && PyTuple_Check(namespace)) {
+        return true;
+    }
+    PyErr_SetString(PyExc_TypeError, "needs a code object and a dict, or a callable and a tuple");
+    return false;
+}
+
+PyObject *pmt_bare_call(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *target, *namespace;
+    if (!PyArg_ParseTuple(args, "OO:bare_call", &target, &namespace) || !fitting(target, namespace)) {
+        return NULL;
+    }
+    PyThreadState *thread = PyThreadState_Get();
+    pmt_bare saved = pmt_bare_enter(thread);
+    PyObject *result = call(target, namespace);
+    pmt_bare_leave(thread, saved);
+    return result;
+}
+
+static PyObject *at_exit(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args))
+{
+    PyObject *tracer = at_end_tracer, *function = at_end_function, *result;
+    at_end_tracer = at_end_function = NULL;
+    if (tracer != NULL) {
+        pmt_tracer_stop((pmt_tracer *)tracer);
+    }
+    if (function != NULL && at_end_pid == getpid()) { /* a forked child has nothing to say */
+        result = PyObject_CallObject(function, NULL);
+        if (result == NULL) {
+            PyErr_WriteUnraisable(function);
+        }
+        Py_XDECREF(result);
+    }
+    Py_XDECREF(function);
+    Py_XDECREF(tracer);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef at_exit_def = {"end_of_recording", at_exit, METH_NOARGS, NULL};
+
+static int register_at_exit(PyObject *tracer, PyObject *function)
+{
+    PyObject *atexit = PyImport_ImportModule("atexit");
+    PyObject *f = PyCFunction_New(&at_exit_def, NULL);
+    PyObject *result = atexit == NULL || f == NULL ? NULL : PyObject_CallMethod(atexit, "register", "O", f);
+    Py_XDECREF(f);
+    Py_XDECREF(atexit);
+    if (result == NULL) {
+        return -1;
+    }
+    Py_DECREF(result);
+    Py_INCREF(tracer);
+    Py_INCREF(function);
+    at_end_tracer = tracer;
+    at_end_function = function;
+    at_end_pid = getpid();
+    return 0;
+}
+
+static void end_by_interrupt(void) /* as the interpreter does: a shell has to see who was interrupted */
+{
+    Py_FinalizeEx();
+    PyOS_setsig(SIGINT, SIG_DFL);
+    kill(getpid(), SIGINT);
+    _exit(SIGINT + 128);
+}
+
+PyObject *pmt_run_main(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *target, *namespace, *tracer, *at_end;
+    if (!PyArg_ParseTuple(args, "OOOO:run_main", &target, &namespace, &tracer, &at_end) || !fitting(target, namespace)) {
+        return NULL;
+    }
+    PyObject *own = PyImport_ImportModule("pymemtrace.cPyMemTrace");
+    PyObject *type = own == NULL ? NULL : PyObject_GetAttrString(own, "Tracer");
+    int is_tracer = type == NULL ? -1 : PyObject_IsInstance(tracer, type);
+    Py_XDECREF(type);
+    Py_XDECREF(own);
+    if (is_tracer <= 0) {
+        if (is_tracer == 0) {
+            PyErr_SetString(PyExc_TypeError, "run_main() needs a Tracer");
+        }
+        return NULL;
+    }
+    if (register_at_exit(tracer, at_end) < 0) {
+        return NULL;
+    }
+    pmt_bare saved = pmt_bare_enter(PyThreadState_Get());
+    if (pmt_tracer_start((pmt_tracer *)tracer) < 0) { /* the caller says what was wrong */
+        pmt_bare_leave(PyThreadState_Get(), saved);
+        Py_CLEAR(at_end_tracer);
+        Py_CLEAR(at_end_function);
+        return NULL;
+    }
+    int status = 0;
+    PyObject *result = call(target, namespace);
+    if (result == NULL) {
+        PyObject *type_now = PyErr_Occurred(); /* borrowed */
+        bool interrupted = type_now == PyExc_KeyboardInterrupt;
+        PyErr_PrintEx(1); /* SystemExit ends the process here */
+        if (interrupted) {
+            end_by_interrupt();
+        }
+        status = 1;
+    }
+    Py_XDECREF(result);
+    Py_Exit(status);
+}

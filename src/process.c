@@ -1,0 +1,87 @@
+#include "process.h"
+
+pmt_recorder *pmt_active;
+uint64_t pmt_mark_bits;
+int pmt_hidden_count;
+
+static struct {
+    const PyMethodDef *def;
+    pmt_mark mark;
+} marks[PMT_MAX_MARKS];
+static int mark_count;
+static PyCodeObject *hidden[PMT_MAX_HIDDEN]; /* owned, for the process's life */
+static uint32_t generation;
+
+void pmt_mark_add(const PyMethodDef *def, pmt_mark mark)
+{
+    if (mark_count < PMT_MAX_MARKS && pmt_mark_find(def) == PMT_MARK_NONE) {
+        marks[mark_count].def = def;
+        marks[mark_count].mark = mark;
+        mark_count++;
+        pmt_mark_bits |= pmt_mark_bit(def);
+    }
+}
+
+pmt_mark pmt_mark_find(const PyMethodDef *def)
+{
+    for (int i = 0; i < mark_count; i++) {
+        if (marks[i].def == def) {
+            return marks[i].mark;
+        }
+    }
+    return PMT_MARK_NONE;
+}
+
+int pmt_hide(PyCodeObject *code)
+{
+    if (pmt_is_hidden(code)) {
+        return 0;
+    }
+    if (pmt_hidden_count == PMT_MAX_HIDDEN) {
+        PyErr_SetString(PyExc_RuntimeError, "too many hidden functions");
+        return -1;
+    }
+    Py_INCREF(code);
+    hidden[pmt_hidden_count++] = code;
+    return 0;
+}
+
+bool pmt_is_hidden(const PyCodeObject *code)
+{
+    for (int i = 0; i < pmt_hidden_count; i++) {
+        if (hidden[i] == code) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t pmt_next_generation(void)
+{
+    generation++;
+    generation += generation == 0; /* 0 is an empty slot on a code object */
+    return generation;
+}
+
+int pmt_process_init(void)
+{
+    static const struct {
+        const char *name;
+        pmt_mark mark;
+    } functions[] = {{"_exit", PMT_MARK_EXIT},  {"abort", PMT_MARK_EXIT}, {"execv", PMT_MARK_EXEC},
+                     {"execve", PMT_MARK_EXEC}, {"fork", PMT_MARK_FORK},  {"forkpty", PMT_MARK_FORK}};
+    PyObject *posix = PyImport_ImportModule("posix");
+    if (posix == NULL) {
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        PyObject *f = PyObject_GetAttrString(posix, functions[i].name);
+        if (f != NULL && PyCFunction_Check(f)) {
+            pmt_mark_add(((PyCFunctionObject *)f)->m_ml, functions[i].mark);
+        }
+        Py_XDECREF(f);
+        PyErr_Clear();
+    }
+    Py_DECREF(posix);
+    return 0;
+}

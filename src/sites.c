@@ -1,0 +1,93 @@
+#include "sites.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "encode.h"
+#include "process.h"
+
+Py_ssize_t pmt_code_index = -1;
+
+static char scratch[PMT_MAX_NAME]; /* under the GIL; a name longer than this is shown by its length only */
+
+/* Called by CPython when a code object dies, under the GIL. */
+static void code_died(void *extra)
+{
+    uint64_t mark = (uint64_t)(uintptr_t)extra;
+    for (pmt_recorder *r = pmt_active; r != NULL; r = r->outer) {
+        if (mark >> 32 == r->generation && r->state != PMT_OFF) {
+            pmt_sites_code_died(&r->sites, (uint32_t)mark, atomic_load_explicit(&r->ring.head, memory_order_relaxed),
+                                r->events);
+        }
+    }
+}
+
+int pmt_pysites_init(void)
+{
+    if (pmt_code_index < 0) { /* the slots of an interpreter are few and never given back */
+        pmt_code_index = pmt_code_extra_index(code_died);
+        pmt_str_name = PyUnicode_InternFromString("_name");
+        if (pmt_code_index < 0 || pmt_str_name == NULL) {
+            PyErr_SetString(PyExc_RuntimeError, "no extra slot left on code objects");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static uint32_t add_str(pmt_recorder *r, PyObject *str)
+{
+    if (str == NULL || !PyUnicode_Check(str)) {
+        return pmt_names_add(&r->sites.names, "<?>", 3);
+    }
+    return pmt_names_add(&r->sites.names, scratch, pmt_encode(str, scratch, sizeof scratch));
+}
+
+uint32_t pmt_code_first(pmt_recorder *r, PyCodeObject *code)
+{
+    /* acquire, pairs with the release in pop: the writer is done with the sites that are used again. */
+    pmt_sites_reclaim(&r->sites, atomic_load_explicit(&r->ring.tail, memory_order_acquire), r->events);
+    uint32_t id = pmt_sites_new_code(&r->sites);
+    pmt_exc saved = pmt_exc_save();
+    void *mark = (void *)(uintptr_t)((uint64_t)r->generation << 32 | id);
+    if (id == 0 || pmt_code_set_extra((PyObject *)code, pmt_code_index, mark) < 0) {
+        PyErr_Clear();
+        pmt_recorder_fail(r, -ENOMEM, "noting a function");
+        id = 0;
+    }
+    else {
+        pmt_code *c = pmt_sites_code(&r->sites, id);
+        c->file = add_str(r, code->co_filename);
+        c->name = add_str(r, code->co_name);
+        c->first_line = (uint32_t)code->co_firstlineno;
+    }
+    pmt_exc_restore(saved);
+    pmt_recorder_mapped(r);
+    return id;
+}
+
+uint32_t pmt_site_first(pmt_recorder *r, PyFrameObject *frame, uint64_t key, uint64_t function, const PyMethodDef *def)
+{
+    if (key >> 32 == 0) {
+        return 0; /* pmt_code_first failed */
+    }
+    uint32_t name = PMT_NAME_NONE;
+    if (def != NULL) {
+        const char *text = def->ml_name == NULL ? "<?>" : def->ml_name;
+        name = pmt_names_add(&r->sites.names, text, strlen(text));
+    }
+    uint32_t site = pmt_sites_add(&r->sites, key, function, name, PyFrame_GetLineNumber(frame));
+    if (site == 0) {
+        pmt_recorder_fail(r, -ENOMEM, "noting a call");
+    }
+    pmt_recorder_mapped(r);
+    return site;
+}
+
+uint32_t pmt_site_charged(pmt_recorder *r, PyFrameObject *frame)
+{
+    uint32_t code = pmt_code_of(r, pmt_frame_code(frame));
+    uint64_t key = pmt_site_key(code, pmt_frame_offset(frame), PMT_CHARGED);
+    uint32_t site = pmt_sites_find(&r->sites, key, 0);
+    return site != 0 ? site : pmt_site_first(r, frame, key, 0, NULL);
+}

@@ -1,0 +1,147 @@
+#include "compat.h"
+#include "threads.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "encode.h"
+
+#define CHUNK 64u
+#define CHUNKS 4096u
+
+enum { FREE, LIVE, DEAD, LEFT }; /* LEFT: found dead, waits for the writer */
+
+__thread pmt_thread *pmt_thread_here __attribute__((tls_model("initial-exec")));
+
+static pthread_key_t at_thread_end;
+static pmt_thread *chunks[CHUNKS];
+static uint32_t used, cursor; /* slots ever given; where the search for a free one begins */
+
+static void thread_ended(void *p)
+{
+    pmt_thread *t = p;
+    atomic_store(&t->state, DEAD); /* nothing of the slot is touched by this thread after this */
+}
+
+static int new_chunk(uint32_t chunk, pmt_arena *a) /* kept for the process's life */
+{
+    chunks[chunk] = pmt_arena_map(a, CHUNK * sizeof *chunks[chunk]);
+    return chunks[chunk] == NULL ? -errno : 0;
+}
+
+int pmt_threads_init(void)
+{
+    pmt_arena none = {0}; /* before any recording: nobody's growth */
+    int rc = new_chunk(0, &none);
+    return rc < 0 ? rc : -pthread_key_create(&at_thread_end, thread_ended);
+}
+
+static pmt_thread *slot_at(uint32_t slot)
+{
+    return &chunks[slot / CHUNK][slot % CHUNK];
+}
+
+const pmt_thread_name *pmt_thread_name_at(uint32_t slot)
+{
+    return slot / CHUNK < CHUNKS && chunks[slot / CHUNK] != NULL ? &slot_at(slot)->name : NULL;
+}
+
+static bool reusable(pmt_recorder *r, pmt_thread *t)
+{
+    uint32_t state = atomic_load(&t->state);
+    if (state == DEAD) {
+        t->left_at = t->generation == r->generation ? atomic_load_explicit(&r->ring.head, memory_order_relaxed) : 0;
+        atomic_store(&t->state, LEFT);
+        state = LEFT;
+    }
+    if (state != LEFT || (r->have_last && r->last.slot == t->slot)) {
+        return state == FREE;
+    }
+    /* acquire, pairs with the release in pop: the writer is done reading the name. */
+    return t->generation != r->generation || atomic_load_explicit(&r->ring.tail, memory_order_acquire) >= t->left_at;
+}
+
+static pmt_thread *find_slot(pmt_recorder *r)
+{
+    for (uint32_t i = 0; i < used; i++) {
+        cursor = cursor + 1 < used ? cursor + 1 : 0;
+        if (reusable(r, slot_at(cursor))) {
+            return slot_at(cursor);
+        }
+    }
+    if (used / CHUNK >= CHUNKS) {
+        return NULL;
+    }
+    if (chunks[used / CHUNK] == NULL && new_chunk(used / CHUNK, &r->arena) < 0) {
+        return NULL;
+    }
+    pmt_thread *t = slot_at(used);
+    t->slot = used++;
+    return t;
+}
+
+/* threading._active[ident]._name, by plain look-ups in dictionaries: no attribute of the program's runs. */
+static PyObject *python_name(void) /* borrowed, NULL: unknown; no exception left */
+{
+    PyObject *modules = PyImport_GetModuleDict(), *threading, *active, *thread = NULL, *name = NULL;
+    threading = modules == NULL ? NULL : PyDict_GetItemString(modules, "threading");
+    if (threading == NULL || !PyModule_Check(threading)) {
+        return NULL;
+    }
+    active = PyDict_GetItemString(PyModule_GetDict(threading), "_active");
+    PyObject *ident = PyLong_FromUnsignedLong(PyThread_get_thread_ident());
+    if (active != NULL && PyDict_CheckExact(active) && ident != NULL) {
+        thread = PyDict_GetItem(active, ident);
+    }
+    Py_XDECREF(ident);
+    PyObject **dict = thread == NULL ? NULL : _PyObject_GetDictPtr(thread);
+    if (dict != NULL && *dict != NULL && PyDict_Check(*dict)) {
+        name = PyDict_GetItemString(*dict, "_name");
+    }
+    else if (thread != NULL) { /* from 3.11 on attributes may have no dictionary yet */
+        name = PyObject_GenericGetAttr(thread, pmt_str_name);
+        Py_XDECREF(name); /* the thread keeps it */
+    }
+    PyErr_Clear();
+    return name != NULL && PyUnicode_Check(name) ? name : NULL;
+}
+
+static void set_name(pmt_thread *t)
+{
+    pmt_exc saved = pmt_exc_save();
+    PyObject *name = python_name();
+    size_t n = name == NULL ? 0 : pmt_encode(name, t->name.bytes, sizeof t->name.bytes);
+    if (n > sizeof t->name.bytes) { /* cut at a character */
+        n = sizeof t->name.bytes;
+        while (n > 0 && (t->name.bytes[n - 1] & 0xC0) == 0x80) {
+            n--;
+        }
+        n -= n > 0;
+    }
+    t->name.len = (uint32_t)n;
+    t->name.tid = (uint32_t)syscall(SYS_gettid);
+    pmt_exc_restore(saved);
+}
+
+pmt_thread *pmt_thread_enter(pmt_recorder *r)
+{
+    pmt_thread *t = pmt_thread_here;
+    if (t == NULL) {
+        t = find_slot(r);
+        if (t == NULL || pthread_setspecific(at_thread_end, t) != 0) {
+            pmt_recorder_fail(r, -ENOMEM, "noting a thread");
+            return NULL;
+        }
+        atomic_store(&t->state, LIVE);
+        pmt_thread_here = t;
+    }
+    set_name(t);
+    t->last = 0; /* its first event is read */
+    t->generation = r->generation;
+    r->threads_new += PyThreadState_GetID(PyThreadState_Get()) > r->threads_before;
+    pmt_recorder_mapped(r);
+    return t;
+}

@@ -1,0 +1,30 @@
+/* threads.h - per-thread state: when the thread last made an event, and its name. Under the GIL but for the destructor.
+ *
+ * Slots are never freed, only used again: when its thread is dead and the writer has passed its last record. */
+#ifndef PMT_THREADS_H
+#define PMT_THREADS_H
+
+#include "core/recorder.h"
+
+typedef struct pmt_thread {
+    uint64_t last;            /* ticks at its last event, or after its last reading */
+    uint32_t generation;      /* the recording that knows it */
+    uint32_t slot;
+    uint64_t left_at;         /* ring's head when it was found dead */
+    _Atomic uint32_t state;   /* the destructor, at the thread's end, needs no GIL */
+    pmt_thread_name name;
+} pmt_thread;
+
+extern __thread pmt_thread *pmt_thread_here __attribute__((tls_model("initial-exec")));
+
+int pmt_threads_init(void);                     /* once a process: 0 or -errno */
+pmt_thread *pmt_thread_enter(pmt_recorder *r);  /* first event of this thread in r. NULL: r has failed */
+const pmt_thread_name *pmt_thread_name_at(uint32_t slot); /* for sinks; NULL: unknown */
+
+static inline pmt_thread *pmt_thread_of(pmt_recorder *r)
+{
+    pmt_thread *t = pmt_thread_here;
+    return __builtin_expect(t != NULL && t->generation == r->generation, 1) ? t : pmt_thread_enter(r);
+}
+
+#endif

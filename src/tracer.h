@@ -1,0 +1,31 @@
+/* tracer.h - type Tracer: one recording as a Python object. Under the GIL. */
+#ifndef PMT_TRACER_H
+#define PMT_TRACER_H
+
+#include "compat.h"
+#include "core/recorder.h"
+
+typedef struct pmt_tracer {
+    PyObject_HEAD
+    pmt_options options;
+    PyObject *path;          /* bytes as given, then the absolute one; NULL: default name, or no file */
+    PyObject *message;       /* bytes, NULL: none */
+    char *absolute;          /* owned (malloc); where options.path points */
+    pmt_recorder *recorder;  /* owned; NULL: not started, or ended */
+    PyObject *stats, *growth; /* of an ended recording */
+    PyObject *error;         /* OSError, NULL: none */
+    bool started;
+} pmt_tracer;
+
+extern PyType_Spec pmt_tracer_spec;
+
+int pmt_tracer_types_init(PyObject *module);            /* adds Tracer and Profile; 0, or -1 with an exception */
+int pmt_tracer_start(pmt_tracer *t);                    /* 0, or -1 with an exception */
+void pmt_tracer_stop(pmt_tracer *t);                    /* no exception, none disturbed; twice is fine */
+int pmt_tracer_warn(pmt_tracer *t);                     /* one RuntimeWarning if it ended by an error; no exception left */
+bool pmt_tracer_running(const pmt_tracer *t);
+int pmt_tracer_write(pmt_tracer *t, PyObject *text, PyObject *error); /* a `# ` line; -1: `error` raised */
+PyObject *pmt_tracer_path(const pmt_tracer *t);         /* new reference: str or None */
+pmt_tracer *pmt_tracer_active(void);                    /* innermost; borrowed, NULL: none */
+
+#endif

@@ -1,0 +1,33 @@
+"""What all tests share: the helpers' folder on the path, children with time limits, the C extension of the tests."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from support import child, extension  # noqa: E402
+
+
+@pytest.fixture
+def run_child(tmp_path: Path) -> Callable[..., child.Child]:
+    """run_child(source, *args, env=, options=, timeout=, expect=): a program of its own, in a folder of its own."""
+    folder = tmp_path / "child"
+    folder.mkdir()
+
+    @functools.wraps(child.run_source)
+    def run(source: str, *args: object, **options: object) -> child.Child:
+        return child.run_source(source, folder, *args, **options)  # type: ignore[arg-type]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def probe_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the built C extension `probe`, to be put on a child's sys.path."""
+    return extension.build("probe", tmp_path_factory.mktemp("extensions"))

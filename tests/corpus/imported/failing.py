@@ -1,0 +1,8 @@
+"""Its import fails."""
+
+
+def helper():
+    return 1 // 0
+
+
+helper()

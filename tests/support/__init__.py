@@ -1,0 +1,1 @@
+"""Helpers of the tests: readers and references that share no code with what they test."""
