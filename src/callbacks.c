@@ -54,7 +54,7 @@ NOINLINE void charge(pmt_recorder *r, pmt_thread *t, PyFrameObject *frame, pmt_k
     uint32_t site = 0;
     if (ran != NULL) {
         bool c = kind == PMT_C_RETURN || kind == PMT_C_EXCEPT;
-        site = c ? pmt_site_of(r, frame, kind, arg) : pmt_site_charged(r, ran);
+        site = c ? pmt_site_of(r, frame, pmt_frame_code(frame), kind, arg) : pmt_site_charged(r, ran);
     }
     if (change->program != 0) {
         if (site == 0) {
@@ -129,7 +129,8 @@ INLINE int on_event(PyFrameObject *frame, int what, PyObject *arg, const pmt_com
             return 0;
         }
     }
-    if (__builtin_expect(pmt_hidden_count != 0, 0) && pmt_is_hidden(pmt_frame_code(frame))) {
+    PyCodeObject *code = pmt_frame_code(frame);
+    if (pmt_is_hidden(code)) {
         return 0;
     }
     if (compute == PMT_COMPUTE_NOTHING) {
@@ -154,14 +155,14 @@ INLINE int on_event(PyFrameObject *frame, int what, PyObject *arg, const pmt_com
             charge(r, t, frame, kind, arg, &change);
         }
         if (log == PMT_LOG_THRESHOLD && far_enough(r)) {
-            row(r, t, pmt_site_of(r, frame, kind, arg), now);
+            row(r, t, pmt_site_of(r, frame, code, kind, arg), now);
         }
     }
     if (log == PMT_LOG_ALL) {
-        pmt_recorder_send(r, pmt_site_of(r, frame, kind, arg), t->slot, now);
+        pmt_recorder_send(r, pmt_site_of(r, frame, code, kind, arg), t->slot, now);
     }
     else if (log == PMT_LOG_PREVIOUS) {
-        previous(r, t, pmt_site_of(r, frame, kind, arg), now);
+        previous(r, t, pmt_site_of(r, frame, code, kind, arg), now);
     }
     if (compute == PMT_COMPUTE_ALL) {
         r->last_slot = t->slot;

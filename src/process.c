@@ -2,7 +2,7 @@
 
 pmt_recorder *pmt_active;
 uint64_t pmt_mark_bits;
-int pmt_hidden_count;
+uint64_t pmt_hidden_bits[16];
 
 static struct {
     const PyMethodDef *def;
@@ -10,6 +10,7 @@ static struct {
 } marks[PMT_MAX_MARKS];
 static int mark_count;
 static PyCodeObject *hidden[PMT_MAX_HIDDEN]; /* owned, for the process's life */
+static int hidden_count;
 static uint32_t generation;
 
 void pmt_mark_add(const PyMethodDef *def, pmt_mark mark)
@@ -34,21 +35,23 @@ pmt_mark pmt_mark_find(const PyMethodDef *def)
 
 int pmt_hide(PyCodeObject *code)
 {
-    if (pmt_is_hidden(code)) {
+    if (pmt_hidden_find(code)) {
         return 0;
     }
-    if (pmt_hidden_count == PMT_MAX_HIDDEN) {
+    if (hidden_count == PMT_MAX_HIDDEN) {
         PyErr_SetString(PyExc_RuntimeError, "too many hidden functions");
         return -1;
     }
     Py_INCREF(code);
-    hidden[pmt_hidden_count++] = code;
+    unsigned bit = pmt_hidden_bit(code);
+    hidden[hidden_count++] = code;
+    pmt_hidden_bits[bit >> 6] |= UINT64_C(1) << (bit & 63);
     return 0;
 }
 
-bool pmt_is_hidden(const PyCodeObject *code)
+bool pmt_hidden_find(const PyCodeObject *code)
 {
-    for (int i = 0; i < pmt_hidden_count; i++) {
+    for (int i = 0; i < hidden_count; i++) {
         if (hidden[i] == code) {
             return true;
         }

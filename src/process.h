@@ -17,16 +17,16 @@ typedef enum pmt_mark {
 } pmt_mark;
 
 #define PMT_MAX_MARKS 64
-#define PMT_MAX_HIDDEN 16
+#define PMT_MAX_HIDDEN 64
 
 extern uint64_t pmt_mark_bits; /* a bit for each marked function's address: most calls are told by it alone */
-extern int pmt_hidden_count;
+extern uint64_t pmt_hidden_bits[16]; /* likewise for hidden code objects: one bit of 1,024 each */
 
 int pmt_process_init(void);                       /* marks the functions of posix: 0, or -1 with an exception */
 void pmt_mark_add(const PyMethodDef *def, pmt_mark mark);
 pmt_mark pmt_mark_find(const PyMethodDef *def);
 int pmt_hide(PyCodeObject *code);                 /* keeps it for ever; 0, or -1 with an exception */
-bool pmt_is_hidden(const PyCodeObject *code);
+bool pmt_hidden_find(const PyCodeObject *code);
 uint32_t pmt_next_generation(void);
 
 static inline uint64_t pmt_mark_bit(const void *def) /* method tables are arrays of 32 bytes an entry */
@@ -37,6 +37,17 @@ static inline uint64_t pmt_mark_bit(const void *def) /* method tables are arrays
 static inline pmt_mark pmt_mark_of(const PyMethodDef *def)
 {
     return __builtin_expect((pmt_mark_bits & pmt_mark_bit(def)) != 0, 0) ? pmt_mark_find(def) : PMT_MARK_NONE;
+}
+
+static inline unsigned pmt_hidden_bit(const PyCodeObject *code)
+{
+    return (unsigned)((uintptr_t)code >> 5 ^ (uintptr_t)code >> 14) & 1023;
+}
+
+static inline bool pmt_is_hidden(const PyCodeObject *code)
+{
+    unsigned bit = pmt_hidden_bit(code);
+    return __builtin_expect((pmt_hidden_bits[bit >> 6] >> (bit & 63) & 1) != 0, 0) && pmt_hidden_find(code);
 }
 
 #endif

@@ -36,10 +36,10 @@ static inline uint32_t pmt_code_of(pmt_recorder *r, PyCodeObject *code)
     return __builtin_expect(mark >> 32 == r->generation, 1) ? (uint32_t)mark : pmt_code_first(r, code);
 }
 
-static inline uint32_t pmt_site_of(pmt_recorder *r, PyFrameObject *frame, pmt_kind kind, PyObject *arg)
+static inline uint32_t pmt_site_of(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, pmt_kind kind,
+                                   PyObject *arg)
 {
-    uint32_t code = pmt_code_of(r, pmt_frame_code(frame));
-    uint64_t key = pmt_site_key(code, pmt_frame_offset(frame), kind), function = 0;
+    uint64_t key = pmt_site_key(pmt_code_of(r, code), pmt_frame_offset(frame), kind), function = 0;
     const PyMethodDef *def = NULL;
     if (kind >= PMT_C_CALL) {
         def = pmt_c_function(arg);

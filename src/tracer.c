@@ -147,22 +147,26 @@ static int tracer_init(PyObject *self, PyObject *args, PyObject *kwargs)
 
 /* ---- start ---- */
 
-/* Ids of thread states are given in order: one made now tells how many were made before. */
-static uint64_t next_thread_id(void)
+/* Ids of thread states are given in order: one made now tells how many there were before. *made: without our own. */
+static uint64_t newest_thread_id(uint64_t *made)
 {
+    static uint64_t ours;
     PyThreadState *probe = PyThreadState_New(PyInterpreterState_Main());
-    if (probe == NULL) {
-        return 0;
+    uint64_t id = probe == NULL ? 0 : PyThreadState_GetID(probe);
+    if (probe != NULL) {
+        PyThreadState_Clear(probe);
+        PyThreadState_Delete(probe);
+        ours++;
     }
-    uint64_t id = PyThreadState_GetID(probe);
-    PyThreadState_Clear(probe);
-    PyThreadState_Delete(probe);
+    *made = id + 1 - ours;
     return id;
 }
 
 static uint64_t untraced_threads(const pmt_recorder *r)
 {
-    uint64_t now = next_thread_id(), made = now > r->threads_before ? now - r->threads_before - 1 : 0;
+    uint64_t made;
+    newest_thread_id(&made);
+    made = made > r->threads_made ? made - r->threads_made : 0;
     return made > r->threads_new ? made - r->threads_new : 0;
 }
 
@@ -289,19 +293,25 @@ int pmt_tracer_start(pmt_tracer *t)
     if (may_start(t) < 0 || pmt_fork_init() < 0 || (t->options.has_file && resolve_path(t) < 0)) {
         return -1;
     }
-    if (pmt_active != NULL) {
-        pmt_recorder_suspend(pmt_active);
+    pmt_recorder *outer = pmt_active;
+    if (outer != NULL) {
+        pmt_recorder_suspend(outer);
     }
-    if (open_recorder(t, &r) < 0) {
-        if (pmt_active != NULL) {
-            pmt_recorder_resume(pmt_active);
+    int rc = open_recorder(t, &r);
+    if (rc == 0 && pmt_active != outer) { /* the GIL was free while the file was opened */
+        discard(r);
+        PyErr_SetString(PyExc_RuntimeError, "another thread began to record meanwhile");
+        rc = -1;
+    }
+    if (rc < 0) {
+        if (outer != NULL && pmt_active == outer) {
+            pmt_recorder_resume(outer);
         }
         return -1;
     }
-    pmt_recorder *outer = pmt_active;
     r->owner = t;
     r->thread = PyThread_get_thread_ident();
-    r->threads_before = next_thread_id();
+    r->threads_before = newest_thread_id(&r->threads_made);
     r->outer = outer;
     /* From here on events are r's: nothing of ours runs as Python after the engine is in. */
     if (outer == NULL && engine->install(r) < 0) {

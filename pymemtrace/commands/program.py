@@ -162,8 +162,9 @@ def _folder_of_script(script: str) -> str:
             script = os.path.join(os.path.dirname(script), link)
     except OSError:
         pass  # not a link
-    if os.path.exists(script):
-        script = os.path.realpath(script)
+    real = os.path.realpath(script)
+    if os.path.exists(real):  # not so for a pipe in /proc/self/fd
+        script = real
     folder, slash, _ = script.rpartition("/")
     return folder or slash
 

@@ -106,9 +106,11 @@ def main(argv: list[str]) -> int:
     path = values.get("output")
     if path is not None and _is_folder(path):
         recorder = _recorder(values, _in_folder(path))
-    at_end = _at_end(recorder, "quiet" in values, "verbose" in values)
+    # One tuple and no other name for what is in it: run_main lets go of `__main__`, which then dies when it should.
+    arguments = (*found, recorder, _at_end(recorder, "quiet" in values, "verbose" in values))
+    del found
     try:
-        run_main(*found, recorder, at_end)
+        run_main(*arguments)
     except FileExistsError as error:
         raise CommandError(f"{error.filename!r} exists already: -f replaces it, -o names another") from error
     except OSError as error:
@@ -127,10 +129,10 @@ def _recorder(values: dict[str, str], path: str | None = None) -> trace:
     try:
         return trace(
             path,
-            log=log and options.choice("--log", log, LOGS),
+            log=None if log is None else options.choice("--log", log, LOGS),
             threshold=None if threshold is None else options.size("--threshold", threshold),
             compute=options.choice("--compute", compute, COMPUTES) if compute is not None else "all",
-            format=form and options.choice("--format", form, FORMATS),
+            format=None if form is None else options.choice("--format", form, FORMATS),
             engine=options.choice("--engine", engine, ENGINES) if engine is not None else "auto",
             children=False,
             overwrite="force" in values,
@@ -171,7 +173,8 @@ def _at_end(recorder: trace, quiet: bool, verbose: bool) -> Callable[[], None]:
         if quiet and stats["error"] is None:
             return
         path = stats["path"]
-        lines = last_word.lines(stats, recorder.growth(5), verbose=verbose, readable=os.path.isfile(path))
+        readable = path is not None and os.path.isfile(path)
+        lines = last_word.lines(stats, recorder.growth(5), verbose=verbose, readable=readable)
         for stream in (sys.__stdout__, sys.__stderr__):
             try:
                 if stream is not None:

@@ -34,7 +34,10 @@ def lines(
             f"  INCOMPLETE  the recording stopped before the program ended: {printable(str(stats['error']))}; "
             "the log is whole up to its last line"
         )
-    path = str(stats["path"])
+    path = stats["path"]
+    if path is None:
+        yield "  log         none was asked for"
+        return
     yield f"  log         {printable(path)}"
     if readable:
         yield f"  next        {_next_command(path, stats['log'])}"
@@ -73,7 +76,7 @@ def _details(stats: Mapping[str, Any]) -> Iterator[str]:
         f"  recorder    {size(stats['tracer_bytes'])}, {_count(stats['sites'], 'site')}, "
         f"grew by {size(stats['tracer_growth'])} in the recording"
     )
-    yield f"  others      {size(stats['suspended_growth'])} in nested recordings, {_passed(stats['passed_through'])}"
+    yield f"  others      {size(stats['suspended_growth'])} in nested recordings, {_passed(stats.get('passed_through', 0))}"
 
 
 def _passed(calls: int) -> str:

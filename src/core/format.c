@@ -7,69 +7,77 @@ const char *const pmt_kind_names[5] = {"CALL", "RETURN", "C_CALL", "C_RETURN", "
 static const char pairs[] = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
                             "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
-static unsigned digits_into(char end[PMT_NUMBER_BYTES], uint64_t value) /* right-aligned at the end; how many */
+/* Fixed sizes are copied where a few bytes too many do no harm: the room that every caller leaves (PMT_NUMBER_BYTES). */
+static const char spaces16[16] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
+
+static char *digits(char *end, uint64_t value) /* writes backwards from end; where they begin */
 {
-    char *p = end + PMT_NUMBER_BYTES;
     while (value >= 100) {
-        p -= 2;
-        memcpy(p, pairs + value % 100 * 2, 2);
+        end -= 2;
+        memcpy(end, pairs + value % 100 * 2, 2);
         value /= 100;
     }
     if (value >= 10) {
-        p -= 2;
-        memcpy(p, pairs + value * 2, 2);
+        end -= 2;
+        memcpy(end, pairs + value * 2, 2);
     }
     else {
-        *--p = (char)('0' + value);
+        *--end = (char)('0' + value);
     }
-    return (unsigned)(end + PMT_NUMBER_BYTES - p);
+    return end;
+}
+
+static char *put_digits(char *p, uint64_t value)
+{
+    char text[2 * PMT_NUMBER_BYTES] = {0};
+    char *begin = digits(text + PMT_NUMBER_BYTES, value);
+    memcpy(p, begin, PMT_NUMBER_BYTES - 4); /* 20 digits are the most */
+    return p + (text + PMT_NUMBER_BYTES - begin);
 }
 
 char *pmt_put_u64(char *p, uint64_t value)
 {
-    char text[PMT_NUMBER_BYTES];
-    unsigned n = digits_into(text, value);
-    memcpy(p, text + PMT_NUMBER_BYTES - n, n);
-    return p + n;
+    return put_digits(p, value);
 }
 
-static char *pad(char *p, const char *end)
+static char *pad_to(char *p, char *end)
 {
-    while (p < end) {
-        *p++ = ' ';
+    if (p >= end) {
+        return p;
     }
-    return p;
+    memcpy(p, spaces16, sizeof spaces16); /* no width is above 16 */
+    return end;
 }
 
 char *pmt_put_left(char *p, uint64_t value, unsigned width)
 {
-    char *start = p;
-    return pad(pmt_put_u64(p, value), start + width);
+    return pad_to(put_digits(p, value), p + width);
 }
 
 char *pmt_put_right(char *p, int64_t value, unsigned width)
 {
-    char text[PMT_NUMBER_BYTES];
-    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    unsigned n = digits_into(text, magnitude);
+    char text[2 * PMT_NUMBER_BYTES] = {0};
+    char *begin = digits(text + PMT_NUMBER_BYTES, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
     if (value < 0) {
-        text[PMT_NUMBER_BYTES - ++n] = '-';
+        *--begin = '-';
     }
-    p = pad(p, p + (n < width ? width - n : 0));
-    memcpy(p, text + PMT_NUMBER_BYTES - n, n);
+    unsigned n = (unsigned)(text + PMT_NUMBER_BYTES - begin);
+    p = n < width ? pad_to(p, p + (width - n)) : p;
+    memcpy(p, begin, PMT_NUMBER_BYTES - 4);
     return p + n;
 }
 
 char *pmt_put_seconds(char *p, int64_t microseconds, unsigned width)
 {
     char *start = p;
-    uint64_t fraction = (uint64_t)microseconds % 1000000;
-    p = pmt_put_u64(p, (uint64_t)microseconds / 1000000);
+    uint64_t seconds = (uint64_t)microseconds / 1000000;
+    uint32_t fraction = (uint32_t)((uint64_t)microseconds - seconds * 1000000);
+    p = put_digits(p, seconds);
     *p++ = '.';
     memcpy(p, pairs + fraction / 10000 * 2, 2);
     memcpy(p + 2, pairs + fraction / 100 % 100 * 2, 2);
     memcpy(p + 4, pairs + fraction % 100 * 2, 2);
-    return pad(p + 6, start + width);
+    return pad_to(p + 6, start + width);
 }
 
 /* One character of UTF-8, surrogates allowed: its bytes, 0 if it is cut by the end, -1 if it is none. */

@@ -7,11 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PMT_NUMBER_BYTES 24  /* room that any number needs */
+#define PMT_NUMBER_BYTES 24  /* a number's digits and sign; */
+#define PMT_NUMBER_ROOM 48   /* room that pmt_put_* need behind p: what is beyond their end is undefined after */
 #define PMT_ESCAPE_GROWTH 6u /* an escaped byte becomes at most so many */
 
 char *pmt_put_u64(char *p, uint64_t value);                        /* decimal; returns the end */
-char *pmt_put_left(char *p, uint64_t value, unsigned width);       /* "%-*zu" */
+char *pmt_put_left(char *p, uint64_t value, unsigned width);       /* "%-*zu"; widths are at most 16 */
 char *pmt_put_right(char *p, int64_t value, unsigned width);       /* "%*ld" */
 char *pmt_put_seconds(char *p, int64_t microseconds, unsigned width); /* "%-*.6f" */
 

@@ -7,9 +7,11 @@ static int take_text(pmt_sink *s, const char *text, size_t n)
     return 0;
 }
 
-static int take_records(pmt_sink *s, const uint64_t *words, uint64_t mask, uint64_t from, uint64_t to, pmt_pair now)
+static int take_records(pmt_sink *s, const uint64_t *words, uint64_t mask, uint64_t *at, uint64_t to, uint64_t most,
+                        pmt_pair now)
 {
-    (void)s, (void)words, (void)mask, (void)from, (void)to, (void)now;
+    (void)s, (void)words, (void)mask, (void)most, (void)now;
+    *at = to;
     return 0;
 }
 

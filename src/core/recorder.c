@@ -109,9 +109,10 @@ void pmt_recorder_close(pmt_recorder *r, const char *text, size_t n)
 
 void pmt_recorder_leave(pmt_recorder *r, const char *text, size_t n)
 {
-    if (r->state == PMT_RUNNING || r->state == PMT_PARKED) {
+    pmt_state state = r->state;
+    if (state == PMT_RUNNING || state == PMT_PARKED || state == PMT_SUSPENDED) {
         pmt_recorder_close(r, text, n);
-        r->state = r->state == PMT_FAILED ? PMT_FAILED : PMT_PARKED;
+        r->state = r->state == PMT_FAILED ? PMT_FAILED : state == PMT_SUSPENDED ? PMT_SUSPENDED : PMT_PARKED;
         r->ring.limit = 0;
         r->parked_at = 0;
     }
@@ -242,16 +243,20 @@ void pmt_recorder_park(pmt_recorder *r)
     }
 }
 
-void pmt_recorder_unpark(pmt_recorder *r)
+static void restart_writer(pmt_recorder *r)
 {
-    if (r->state != PMT_PARKED) {
-        return;
-    }
     r->state = PMT_RUNNING;
     r->ring.limit = 0;
-    int rc = pmt_writer_start(&r->writer);
+    int rc = r->writer.running ? 0 : pmt_writer_start(&r->writer);
     if (rc < 0) {
-        pmt_recorder_fail(r, rc, "opening the log again after a fork");
+        pmt_recorder_fail(r, rc, "opening the log again");
+    }
+}
+
+void pmt_recorder_unpark(pmt_recorder *r)
+{
+    if (r->state == PMT_PARKED) {
+        restart_writer(r);
     }
 }
 
@@ -305,22 +310,22 @@ static void send_nested(pmt_recorder *r, uint32_t suspended)
 
 void pmt_recorder_suspend(pmt_recorder *r)
 {
-    if (r->state == PMT_PARKED) {
-        pmt_recorder_unpark(r);
-    }
+    pmt_recorder_unpark(r);
     if (r->state == PMT_RUNNING) {
         send_nested(r, 1);
         pmt_writer_drain(&r->writer); /* thread slots may be given to others from here on */
+        r->state = r->state == PMT_RUNNING ? PMT_SUSPENDED : r->state;
     }
     r->suspended_at = r->rss_now;
 }
 
 void pmt_recorder_resume(pmt_recorder *r)
 {
-    int64_t rss = pmt_rss_read(&r->rss);
-    if (r->state == PMT_PARKED) {
-        pmt_recorder_unpark(r);
+    if (r->state != PMT_SUSPENDED) {
+        return;
     }
+    restart_writer(r); /* a fork of the nested one may have ended it */
+    int64_t rss = pmt_rss_read(&r->rss);
     if (r->state != PMT_RUNNING || rss < 0) {
         return;
     }

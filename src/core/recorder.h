@@ -12,8 +12,9 @@
 typedef enum pmt_state {
     PMT_OFF,     /* not started, ended, or in a forked child */
     PMT_RUNNING,
-    PMT_PARKED,  /* running, but the writer thread was ended around a fork */
-    PMT_FAILED   /* an error ended it: the program goes on */
+    PMT_PARKED,    /* running, but the writer thread was ended around a fork */
+    PMT_SUSPENDED, /* a nested one runs: no events, no numbers */
+    PMT_FAILED     /* an error ended it: the program goes on */
 } pmt_state;
 
 typedef enum pmt_log { PMT_LOG_NONE, PMT_LOG_ALL, PMT_LOG_THRESHOLD, PMT_LOG_PREVIOUS } pmt_log;
@@ -65,6 +66,7 @@ typedef struct pmt_recorder {
     int64_t mapped_seen, mapped_sent, tracer_growth, suspended_growth, suspended_at;
     uint64_t threads_new;    /* threads begun since the start that made events */
     uint64_t threads_before; /* id of a thread state made at the start: later ones are greater */
+    uint64_t threads_made;   /* how many were made before the start */
     int64_t foreign;         /* bytes seen at the first event after a change of thread, absolute */
     uint32_t last_slot;      /* thread that made the event before */
     int error;               /* -errno: why it failed */

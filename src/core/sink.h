@@ -33,8 +33,10 @@ typedef struct pmt_sink pmt_sink;
 struct pmt_sink {
     /* Once, when the file is open. The text stands before the rows, as it is. */
     int (*begin)(pmt_sink *s, const char *text, size_t n);
-    /* Whole records, words[from & mask .. to & mask), and the clock pair after the last of them; written when it returns. */
-    int (*records)(pmt_sink *s, const uint64_t *words, uint64_t mask, uint64_t from, uint64_t to, pmt_pair now);
+    /* Whole records from words[*at & mask] on, up to `to`, or a little more than `most` words of them: *at is moved
+     * behind what was taken, which is written when it returns. now: the clock pair after the last of them. */
+    int (*records)(pmt_sink *s, const uint64_t *words, uint64_t mask, uint64_t *at, uint64_t to, uint64_t most,
+                   pmt_pair now);
     int (*end)(pmt_sink *s, const char *text, size_t n); /* the last text */
     int (*reopen)(pmt_sink *s, int64_t size);            /* takes an end back: the file is `size` long again */
     void (*close)(pmt_sink *s);                          /* frees the sink, not the output */

@@ -39,6 +39,8 @@ typedef struct text_sink {
     uint64_t event, clock;    /* of the next event in the stream of one-word records */
     uint64_t rss;
     int64_t rss_shown;        /* on the row before */
+    char same[40];            /* the end of a row with that RSS and no change; RSS has at most 20 digits */
+    uint32_t same_len;        /* 0: none yet */
     uint64_t next_shown;      /* event number of the last NEXT */
     uint32_t thread;          /* slot of the events that follow */
     uint32_t tid_shown;       /* of the row before; 0: no row yet */
@@ -143,7 +145,7 @@ static size_t put_middle(text_sink *s, const pmt_site *site)
     n = put_name(s, pmt_sites_code(s->source->sites, (uint32_t)(site->key >> 32))->file, false);
     put_spaces(s, n < width ? width - n : 0);
     total = 9 + (n < width ? width : n);
-    char *p = room(s, PMT_NUMBER_BYTES + 2), *start = p;
+    char *p = room(s, PMT_NUMBER_ROOM), *start = p;
     *p++ = '#';
     p = pmt_put_right(p, site->line, 4);
     *p++ = ' ';
@@ -183,7 +185,7 @@ static void put_thread(text_sink *s)
         return;
     }
     put(s, "# thread ", 9);
-    char *p = room(s, PMT_NUMBER_BYTES), *start = p;
+    char *p = room(s, PMT_NUMBER_ROOM), *start = p;
     p = pmt_put_u64(p, tid);
     *p++ = ' ';
     s->filled += (size_t)(p - start);
@@ -226,20 +228,30 @@ static void put_row(text_sink *s, const row *r)
     *p++ = ' ';
     s->filled += (size_t)(p - start);
     put_cached_middle(s, r->site);
-    start = p = room(s, 2 * PMT_NUMBER_BYTES + 2);
-    p = pmt_put_right(p, r->rss, 12);
-    *p++ = ' ';
-    p = pmt_put_right(p, r->rss - s->rss_shown, 12);
+    start = p = room(s, 2 * PMT_NUMBER_ROOM);
+    if (r->rss == s->rss_shown && s->same_len != 0) { /* nine rows in ten: the end of the row before, with a 0 */
+        memcpy(p, s->same, sizeof s->same);
+        p += s->same_len;
+    }
+    else {
+        p = pmt_put_right(p, r->rss, 12);
+        *p++ = ' ';
+        s->same_len = (uint32_t)(p - start) + 13;
+        memcpy(s->same, start, (size_t)(p - start));
+        memcpy(s->same + (p - start), "           0\n", 13);
+        p = pmt_put_right(p, r->rss - s->rss_shown, 12);
+        *p++ = '\n';
+    }
     s->filled += (size_t)(p - start);
+    s->last_line = s->filled;
     s->rss_shown = r->rss;
     s->base.rows++;
-    end_line(s);
 }
 
 static void put_number(text_sink *s, const char *before, int64_t value, bool sign)
 {
     put(s, before, strlen(before));
-    char *p = room(s, PMT_NUMBER_BYTES + 1), *start = p;
+    char *p = room(s, PMT_NUMBER_ROOM), *start = p;
     if (sign && value >= 0) {
         *p++ = '+';
     }
@@ -326,11 +338,13 @@ static void put_escape(text_sink *s, const uint64_t *words, uint64_t mask, uint6
     }
 }
 
-static int text_records(pmt_sink *base, const uint64_t *words, uint64_t mask, uint64_t from, uint64_t to, pmt_pair now)
+static int text_records(pmt_sink *base, const uint64_t *words, uint64_t mask, uint64_t *at, uint64_t to, uint64_t most,
+                        pmt_pair now)
 {
     text_sink *s = (text_sink *)base;
+    uint64_t from = *at, enough = from + most;
     pmt_timeline_block(&s->timeline, now);
-    while (from < to && s->error == 0) {
+    while (from < to && from < enough && s->error == 0) {
         uint64_t word = words[from & mask];
         if ((uint32_t)word >= PMT_SITE_FIRST) {
             s->clock += word >> 32;
@@ -349,6 +363,7 @@ static int text_records(pmt_sink *base, const uint64_t *words, uint64_t mask, ui
     }
     flush(s);
     pmt_timeline_done(&s->timeline, now);
+    *at = from;
     return s->error;
 }
 

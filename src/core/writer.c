@@ -152,17 +152,6 @@ static void nap(pmt_writer *w, uint64_t seen)
     pmt_ring_sleep(w->ring, seen, &w->order, until < NAP_NS ? until : NAP_NS);
 }
 
-/* The end of the last whole record within a chunk. */
-static uint64_t whole_records(const pmt_ring *r, uint64_t from, uint64_t head)
-{
-    uint64_t at = from;
-    while (at < head && at - from < PMT_RING_CHUNK) {
-        uint32_t n = pmt_record_words(r->words[at & r->mask]);
-        at += n > 0 ? n : 1; /* the sink refuses a word that is no record */
-    }
-    return at;
-}
-
 /* Everything up to the head of this moment; true if there was something. */
 static bool feed(pmt_writer *w)
 {
@@ -174,16 +163,16 @@ static bool feed(pmt_writer *w)
         return false;
     }
     while (tail < head) {
-        uint64_t to = head;
-        if (pmt_writer_error(w) == 0) {
-            to = whole_records(r, tail, head);
-            int rc = w->output == NULL ? 0 : pmt_output_check(w->output);
+        int rc = pmt_writer_error(w);
+        if (rc == 0) {
+            rc = w->output == NULL ? 0 : pmt_output_check(w->output);
             if (rc == 0) {
-                rc = w->sink->records(w->sink, r->words, r->mask, tail, to, pmt_clock_pair(w->clock));
+                pmt_pair now = pmt_clock_pair(w->clock);
+                rc = w->sink->records(w->sink, r->words, r->mask, &tail, head, PMT_RING_CHUNK, now);
             }
             fail(w, rc);
         }
-        tail = to;
+        tail = rc < 0 ? head : tail;
         pmt_ring_pop(r, tail);
     }
     return true;

@@ -1,4 +1,4 @@
-"""Every event of every program, in order, with its file, line and function: as a reference recorder in Python has it."""
+"""Every event of every program, in order, with file, line and function: as a reference recorder in Python has it."""
 
 from __future__ import annotations
 

@@ -50,7 +50,9 @@ def check_parent(path: Path, events: int, times: int = 100) -> log.Log:
 @pytest.mark.parametrize("ending", ["os._exit(7)", "sys.exit(7)", "raise SystemExit(7)", "os.abort()"])
 def test_child_that_ends(run_child: RunChild, tmp_path: Path, ending: str) -> None:
     # GIVEN a forked child that works for a while and ends in one way or the other
-    source = HEAD + """
+    source = (
+        HEAD
+        + """
     with pymemtrace.trace(path, log="all") as recording:
         for n in range(100):
             before(n)
@@ -64,10 +66,11 @@ def test_child_that_ends(run_child: RunChild, tmp_path: Path, ending: str) -> No
             after(n)
     report(status=status, events=recording.events, error=repr(recording.error))
     """.replace("ENDING", ending)
+    )
     # WHEN
     done = run_child(source, tmp_path / "fork.log", options=("-W", "error"))
     # THEN it ends as it should, and the parent's recording went on
-    assert done.result["status"] == (6 if "abort" in ending else 7 << 8) or done.result["status"] == 6 | 128
+    assert done.result["status"] & 0x7F7F == (6 if "abort" in ending else 7 << 8)  # less the bit for a core dump
     assert done.result["error"] == "None"
     check_parent(tmp_path / "fork.log", done.result["events"])
     assert "Warning" not in done.stderr and "Error" not in done.stderr
@@ -76,7 +79,9 @@ def test_child_that_ends(run_child: RunChild, tmp_path: Path, ending: str) -> No
 
 def test_child_that_leaves_the_context(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN a child that leaves the recording's context as the parent does, and ends regularly
-    source = HEAD + """
+    source = (
+        HEAD
+        + """
     parent = os.getpid()
     with pymemtrace.trace(path, log="all") as recording:
         for n in range(100):
@@ -92,6 +97,7 @@ def test_child_that_leaves_the_context(run_child: RunChild, tmp_path: Path) -> N
     if os.getpid() == parent:
         report(status=status, events=recording.events, error=repr(recording.error))
     """
+    )
     # WHEN
     done = run_child(source, tmp_path / "fork.log", options=STRICT)
     # THEN that does nothing to the parent's log
@@ -101,7 +107,9 @@ def test_child_that_leaves_the_context(run_child: RunChild, tmp_path: Path) -> N
 
 def test_child_records_for_itself(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN a child that leaves the context and begins a recording of its own
-    source = HEAD + """
+    source = (
+        HEAD
+        + """
     parent = os.getpid()
     with pymemtrace.trace(path, log="all") as recording:
         for n in range(100):
@@ -118,6 +126,7 @@ def test_child_records_for_itself(run_child: RunChild, tmp_path: Path) -> None:
             for n in range(50):
                 in_child(n)
     """
+    )
     # WHEN
     done = run_child(source, tmp_path / "fork.log", options=STRICT)
     # THEN both logs are whole
@@ -129,7 +138,9 @@ def test_child_records_for_itself(run_child: RunChild, tmp_path: Path) -> None:
 
 def test_many_forks(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN forks in a row, children that are alive at the same time, grandchildren
-    source = HEAD + """
+    source = (
+        HEAD
+        + """
     with pymemtrace.trace(path, log="all") as recording:
         for n in range(100):
             before(n)
@@ -149,6 +160,7 @@ def test_many_forks(run_child: RunChild, tmp_path: Path) -> None:
             after(n)
     report(statuses=statuses, events=recording.events, error=repr(recording.error))
     """
+    )
     # WHEN
     done = run_child(source, tmp_path / "fork.log", options=STRICT)
     # THEN
@@ -160,31 +172,34 @@ def test_many_forks(run_child: RunChild, tmp_path: Path) -> None:
 
 def test_busy_ring_at_the_fork(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN a ring full of events that are not yet written at the moment of the fork
-    source = HEAD + """
+    source = (
+        HEAD
+        + """
     with pymemtrace.trace(path, log="all") as recording:
         for n in range(100):
             before(n)
         statuses = []
-        for number in range(5):
-            for n in range(10_000):
+        for number in range(3):
+            for n in range(8_000):
                 work(n)
             child = os.fork()
             if child == 0:
                 in_child(1)
                 os._exit(3)
-            for n in range(10_000):
+            for n in range(8_000):
                 work(n)
             statuses.append(os.waitpid(child, 0)[1])
         for n in range(100):
             after(n)
     report(statuses=statuses, events=recording.events)
     """
+    )
     # WHEN
     done = run_child(source, tmp_path / "fork.log", options=STRICT)
     # THEN each event is written once
-    assert done.result["statuses"] == [3 << 8] * 5
+    assert done.result["statuses"] == [3 << 8] * 3
     rows = check_parent(tmp_path / "fork.log", done.result["events"]).rows
-    assert len([row for row in rows if (row.what, row.function) == ("CALL", "work")]) == 100_200
+    assert len([row for row in rows if (row.what, row.function) == ("CALL", "work")]) == 48_200
 
 
 @pytest.mark.parametrize("ending", ["regular", "context", "terminate"])
@@ -270,7 +285,9 @@ def test_multiprocessing_process(run_child: RunChild, tmp_path: Path) -> None:
 
 def test_subprocess_with_preexec_fn(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN subprocess with Python code between fork and exec, and without
-    source = HEAD + """
+    source = (
+        HEAD
+        + """
     import subprocess
 
     def preexec():
@@ -295,6 +312,7 @@ def test_subprocess_with_preexec_fn(run_child: RunChild, tmp_path: Path) -> None
             after(n)
     report(outputs=outputs, events=recording.events, error=repr(recording.error))
     """
+    )
     # WHEN
     done = run_child(source, tmp_path / "preexec.log", options=STRICT)
     # THEN
@@ -305,7 +323,9 @@ def test_subprocess_with_preexec_fn(run_child: RunChild, tmp_path: Path) -> None
 
 def test_spawned_and_vforked_children(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN children that run no fork handlers, or share our memory until they exec
-    source = HEAD + """
+    source = (
+        HEAD
+        + """
     import multiprocessing
 
     if __name__ == "__main__":
@@ -322,6 +342,7 @@ def test_spawned_and_vforked_children(run_child: RunChild, tmp_path: Path) -> No
                 after(n)
         report(statuses=statuses, code=process.exitcode, events=recording.events)
     """
+    )
     # WHEN
     done = run_child(source, tmp_path / "spawn.log")
     # THEN
@@ -332,7 +353,9 @@ def test_spawned_and_vforked_children(run_child: RunChild, tmp_path: Path) -> No
 
 def test_fork_with_other_threads(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN a fork while other Python threads are busy, from the main thread and from another one
-    source = HEAD + """
+    source = (
+        HEAD
+        + """
     import threading
     import warnings
 
@@ -368,6 +391,7 @@ def test_fork_with_other_threads(run_child: RunChild, tmp_path: Path) -> None:
         more = recording.events
     report(statuses=statuses, events=more - events, error=repr(recording.error))
     """
+    )
     # WHEN
     done = run_child(source, tmp_path / "threads.log")
     # THEN no child hangs, and the recording goes on
@@ -379,7 +403,9 @@ def test_fork_with_other_threads(run_child: RunChild, tmp_path: Path) -> None:
 
 def test_fork_does_not_warn(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN every warning shown
-    source = HEAD + """
+    source = (
+        HEAD
+        + """
     import warnings
 
     with warnings.catch_warnings(record=True) as caught:
@@ -396,6 +422,7 @@ def test_fork_does_not_warn(run_child: RunChild, tmp_path: Path) -> None:
                 after(n)
     report(caught=[str(each.message) for each in caught], events=recording.events)
     """
+    )
     # WHEN a program without threads of its own forks
     done = run_child(source, tmp_path / "warn.log")
     # THEN nobody speaks of threads (3.12 and later count ours too, unless they are ended around the fork)
@@ -404,11 +431,13 @@ def test_fork_does_not_warn(run_child: RunChild, tmp_path: Path) -> None:
 
 
 def test_failed_fork(run_child: RunChild, tmp_path: Path) -> None:
-    # GIVEN a hook of the program that fails before the fork, and a limit that makes fork itself fail
-    source = HEAD + """
+    # GIVEN a user who may start no further process (limits do not hold for root)
+    source = (
+        HEAD
+        + """
     import resource
 
-    def fork_fails():
+    def fork():
         try:
             child = os.fork()
         except BlockingIOError:
@@ -418,33 +447,31 @@ def test_failed_fork(run_child: RunChild, tmp_path: Path) -> None:
         os.waitpid(child, 0)
         return "forked"
 
-    if os.getuid() == 0:
-        os.setgid(54321)
-        os.setuid(54321)
     with pymemtrace.trace(path, log="all") as recording:
+        if os.getuid() == 0:
+            os.setgid(54321)
+            os.setuid(54321)
         for n in range(100):
             before(n)
-        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-        said = [fork_fails() for _ in range(3)]
+        limits = resource.getrlimit(resource.RLIMIT_NPROC)
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, limits[1]))
+        said = [fork() for _ in range(3)]
+        resource.setrlimit(resource.RLIMIT_NPROC, limits)
+        said.append(fork())
         for n in range(100):
             after(n)
-    report(said=said, events=recording.events, error=repr(recording.error))
+    print(*said)
+    print(recording.error)
+    print(recording.events)
     """
-    folder = tmp_path / "open"
-    folder.mkdir()
-    for path in (folder, tmp_path / "child"):
-        path.chmod(0o777)
-    for path in (tmp_path, *tmp_path.parents):
-        if path.stat().st_mode & 0o005 != 0o005:
-            pytest.skip(f"an unprivileged user cannot reach {path}") if not owned(path) else path.chmod(0o755)
+    )
     # WHEN
-    done = run_child(source, folder / "fork.log", options=STRICT)
-    # THEN the program gets its error; the recording goes on, or ends with a reason where no thread can be had
-    assert done.result["said"] == ["refused"] * 3
-    if done.result["error"] == "None":
-        check_parent(folder / "fork.log", done.result["events"])
-
-
-def owned(path: Path) -> bool:
-    """Whether the test session made this folder."""
-    return "pytest-of" in str(path)
+    done = run_child(source, tmp_path / "fork.log", options=("-X", "faulthandler"))
+    # THEN the program gets its errors; the recording goes on, or has ended with a reason where no thread was to be had
+    first, error, events = done.stdout.splitlines()
+    assert first.split() == ["refused"] * 3 + ["forked"]
+    if error == "None":
+        check_parent(tmp_path / "fork.log", int(events))
+    else:
+        assert "recording stopped" in done.stderr or "RuntimeWarning" in done.stderr
+        log.parse((tmp_path / "fork.log").read_bytes(), complete=False)

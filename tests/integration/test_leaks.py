@@ -120,11 +120,14 @@ def use_profile(folder: Path) -> None:
     expect(TypeError, cPyMemTrace.Profile, -1, None, NULL, 4)
 
 
+HIDDEN = compile("def hidden(): pass\nhidden()", "<hidden>", "exec")
+
+
 def use_hide(folder: Path) -> None:
-    code = compile("def hidden(): pass\nhidden()", "<hidden>", "exec")
-    cPyMemTrace.hide(code)
+    """The same code each time: what is hidden is hidden for good, and there are few of our own wrappers."""
+    cPyMemTrace.hide(HIDDEN)
     with cPyMemTrace.Tracer(NULL):
-        exec(code, {})
+        exec(HIDDEN, {})
     expect(TypeError, cPyMemTrace.hide, None)
 
 

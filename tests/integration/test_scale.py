@@ -52,8 +52,8 @@ def test_seventy_thousand_functions(run_child: RunChild, tmp_path: Path, mode: s
     assert done.result["total"] == sum(range(70_000))
     assert done.result["events"] == 140_002
     within_bounds(stats)
-    assert stats["sites"] >= 140_000
     if mode == "all":
+        assert stats["sites"] >= 140_000
         rows = log.read(tmp_path / "many.log", "all").rows[1:-1]
         assert [(row.what, row.function) for row in rows] == [
             (what, f"function_{n}") for n in range(70_000) for what in ("CALL", "RETURN")
@@ -105,7 +105,7 @@ COMPILING = """
     import pymemtrace
     from support.child import report
 
-    path, count, names = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    count, names = int(sys.argv[1]), sys.argv[2]
 
     def compiled(n):
         name = "same" if names == "same" else "different_%d" % n
@@ -118,19 +118,19 @@ COMPILING = """
             compiled(n)
 
     compiled(0)
-    with pymemtrace.trace(path, log="none") as recording:
+    with pymemtrace.trace("/dev/null", log="all") as recording:
         main()
     report(events=recording.events, stats=recording.stats(), growth=recording.growth(-1))
 """
 
 
 @pytest.mark.parametrize("names", ["same", "different"])
-def test_functions_compiled_in_a_loop(run_child: RunChild, tmp_path: Path, names: str) -> None:
+def test_functions_compiled_in_a_loop(run_child: RunChild, names: str) -> None:
     # GIVEN a program that compiles, calls and forgets functions, 5,000 and 50,000 times
     results = []
     for count in (5_000, 50_000):
         # WHEN
-        done = run_child(COMPILING, tmp_path / f"{count}.log", count, names, timeout=180)
+        done = run_child(COMPILING, count, names, timeout=180)
         results.append(done.result)
         # THEN every event is counted: main; compiled, exec, <module>, the function, len
         assert done.result["events"] == 2 + 10 * count

@@ -24,12 +24,20 @@ PREVIOUS_HEADER = b"      %-12s %-6s  %-12s %-8s %-80s#%4s %-32s %12s %12s\n" % 
 )  # fmt: skip
 PLAIN_ROW = b"%-12d %-12.6f %-8s %-120s#%4d %-32s %12d %12d\n"
 PREVIOUS_ROW = b"%s: %-12d +%-6d %-12.6f %-8s %-80s#%4d %-32s %12d %12d\n"
+WIDTHS = {"plain": 120, "previous": 80}  # of the file's column
 
-_RIGHT = re.compile(rb"(?P<file>.*)#(?P<line> *-?[0-9]+) (?P<function>[^ #]+) +(?P<rss>[0-9]+) +(?P<drss>-?[0-9]+)")
-_LEFT_PLAIN = re.compile(rb"(?P<event>[0-9]+) +(?P<clock>[0-9]+\.[0-9]{6}) +(?P<what>[A-Z_]+) +")
-_LEFT_PREVIOUS = re.compile(
-    rb"(?P<tag>PREV|NEXT): (?P<event>[0-9]+) +\+(?P<devent>-?[0-9]+) +(?P<clock>[0-9]+\.[0-9]{6}) +(?P<what>[A-Z_]+) +"
+# A row is numbers, a middle (what, file, line, function) that comes again and again, numbers.
+_PLAIN = re.compile(
+    rb"(?P<event>[0-9]+) +(?P<clock>[0-9]+\.[0-9]{6}) +"
+    rb"(?P<middle>[A-Z_]+ .*#.*[^ ]) +(?P<rss>[0-9]+) +(?P<drss>-?[0-9]+)\n",
+    re.DOTALL,
 )
+_PREVIOUS = re.compile(
+    rb"(?P<tag>PREV|NEXT): (?P<event>[0-9]+) +\+(?P<devent>-?[0-9]+) +(?P<clock>[0-9]+\.[0-9]{6}) +"
+    rb"(?P<middle>[A-Z_]+ .*#.*[^ ]) +(?P<rss>[0-9]+) +(?P<drss>-?[0-9]+)\n",
+    re.DOTALL,
+)
+_MIDDLE = re.compile(rb"(?P<what>[A-Z_]+) +(?P<file>.*)#(?P<line> *-?[0-9]+) (?P<function>[^ #]+)", re.DOTALL)
 _THREAD = re.compile(r"thread (?P<tid>[0-9]+) (?P<name>.+)")
 _PEAK = re.compile(
     r"peak (?P<bytes>[0-9]+) between events (?P<before>[0-9]+) and (?P<after>[0-9]+)"
@@ -158,9 +166,39 @@ def _unescape_one(match: re.Match[str]) -> str:
     return plain if plain is not None else chr(int(escape[2:], 16))
 
 
-@functools.lru_cache(maxsize=100_000)
-def _name(field_bytes: bytes) -> str:
-    return unescape(field_bytes.decode("utf-8"))
+class _Middle(NamedTuple):
+    fields: tuple[bytes, bytes, int, bytes]  # what, file, line, function as they stand in the row
+    what: str
+    file: str
+    line: int
+    function: str
+
+
+@functools.lru_cache(maxsize=200_000)
+def _middle(middle: bytes, width: int) -> _Middle:
+    """What stands between the numbers of a row. Raises LogError."""
+    match = _MIDDLE.fullmatch(middle)
+    if match is None:
+        raise LogError(f"not what, file, line and function: {middle!r}")
+    what = match["what"]
+    # The file begins where the padded `what` and one space end; it may begin with spaces itself. Only padding can end
+    # a field that is no wider than its column.
+    file = middle[max(8, len(what)) + 1 : match.end("file")]
+    if len(file) <= width:
+        file = file.rstrip(b" ")
+    try:
+        text = middle.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise LogError(f"not UTF-8: {middle!r}") from error
+    bad = _FORBIDDEN.search(text)
+    if bad is not None:
+        raise LogError(f"holds {bad[0]!r} as it is: {middle!r}")
+    if what.decode() not in WHATS:
+        raise LogError(f"unknown event {what!r}")
+    line, function = int(match["line"]), match["function"]
+    return _Middle(
+        (what, file, line, function), what.decode(), unescape(file.decode()), line, unescape(function.decode())
+    )
 
 
 def _peak(comment: Comment) -> Peak | None:
@@ -186,43 +224,20 @@ def _tracer(comment: Comment) -> re.Match[str] | None:
 def parse_row(line: bytes, layout: str, tid: int = 0) -> Row:
     """One event line with its line feed. Raises LogError unless its fields, formatted again, give the same bytes."""
     plain = layout == "plain"
-    left = (_LEFT_PLAIN if plain else _LEFT_PREVIOUS).match(line)
-    if left is None:
-        raise LogError(f"left end is not a row's: {line!r}")
-    # The file begins where the padded `what` and one space end; it may begin with spaces itself.
-    start = left.start("what") + max(8, len(left["what"])) + 1
-    right = _RIGHT.fullmatch(line, start, len(line) - 1)
-    if right is None or line[-1:] != b"\n":
-        raise LogError(f"right end is not a row's: {line!r}")
-    padded = right["file"]
-    width = 120 if plain else 80
-    # Only padding can end a field that is no wider than its column.
-    file = padded.rstrip(b" ") if len(padded) <= width else padded
-    values = (
-        int(left["event"]),
-        float(left["clock"]),
-        left["what"],
-        file,
-        int(right["line"]),
-        right["function"],
-        int(right["rss"]),
-        int(right["drss"]),
-    )
+    match = (_PLAIN if plain else _PREVIOUS).fullmatch(line)
+    if match is None:
+        raise LogError(f"not a row: {line!r}")
+    middle = _middle(match["middle"], WIDTHS[layout])
+    event, clock, rss, drss = int(match["event"]), float(match["clock"]), int(match["rss"]), int(match["drss"])
     if plain:
-        again = PLAIN_ROW % values
         tag, devent = "", 0
+        again = PLAIN_ROW % (event, clock, *middle.fields, rss, drss)
     else:
-        tag, devent = left["tag"].decode(), int(left["devent"])
-        again = PREVIOUS_ROW % (left["tag"], values[0], devent, *values[1:])
+        tag, devent = match["tag"].decode(), int(match["devent"])
+        again = PREVIOUS_ROW % (match["tag"], event, devent, clock, *middle.fields, rss, drss)
     if again != line:
         raise LogError(f"fields formatted again differ:\n{line!r}\n{again!r}")
-    what = left["what"].decode()
-    if what not in WHATS:
-        raise LogError(f"unknown event {what!r} in {line!r}")
-    return Row(
-        values[0], values[1], what, _name(file), values[4], _name(right["function"]), values[6], values[7],
-        tag, devent, tid,
-    )  # fmt: skip
+    return Row(event, clock, middle.what, middle.file, middle.line, middle.function, rss, drss, tag, devent, tid)
 
 
 def parse(data: bytes, *, message: str = "", complete: bool = True) -> Log:
@@ -246,14 +261,14 @@ def parse(data: bytes, *, message: str = "", complete: bool = True) -> Log:
         log.cut = True
     tid = 0
     for number, line in enumerate((each + b"\n" for each in lines), 1):
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise LogError(f"line {number} is not UTF-8: {line!r}") from error
-        bad = _FORBIDDEN.search(text[:-1])
-        if bad is not None and not (bad[0] == "\t" and line.startswith(b"# ")):
-            raise LogError(f"line {number} holds {bad[0]!r} as it is: {line!r}")
         if line.startswith(b"# "):
+            try:
+                text = line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise LogError(f"line {number} is not UTF-8: {line!r}") from error
+            bad = _FORBIDDEN.search(text[:-1].replace("\t", " "))
+            if bad is not None:
+                raise LogError(f"line {number} holds {bad[0]!r} as it is: {line!r}")
             comment = Comment(text[2:-1])
             if not log.layout:
                 log.head.append(comment)
@@ -403,8 +418,6 @@ def check(log: Log, mode: str, *, threshold: int = 4096, comments: bool = True) 
     return log
 
 
-def read(
-    path: str | Path, mode: str, *, threshold: int = 4096, comments: bool = True, message: str = ""
-) -> Log:
+def read(path: str | Path, mode: str, *, threshold: int = 4096, comments: bool = True, message: str = "") -> Log:
     """Parse and check the file of a recording that ended regularly."""
     return check(parse(Path(path).read_bytes(), message=message), mode, threshold=threshold, comments=comments)

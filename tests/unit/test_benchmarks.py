@@ -184,19 +184,22 @@ def test_an_unknown_mode_is_one_sentence(capsys):
 def test_first_rss_is_that_of_event_0(tmp_path):
     log = tmp_path / "x.log"
     row = f"{0:<12d} {0.63:<12.6f} {'CALL':<8} {'/a b/c # d.py':<120}#{3:4d} {'f':<32} {41041920:12d} {41041920:12d}"
-    log.write_text(f"# mode: all\nEvent        Clock\n# thread 1 MainThread\n{row}\n# end\n", encoding="utf-8")
-    assert startup.first_rss(log) == 41041920
+    log.write_text(
+        f"# mode: all\nEvent        Clock\n# thread 1 MainThread\n{row}\n# tracer: 77\n# end\n", encoding="utf-8"
+    )
+    assert startup.first_rss(log) == (41041920, 77)
 
 
 def test_first_rss_of_a_log_without_events(tmp_path):
     log = tmp_path / "x.log"
-    log.write_text("# end\n", encoding="utf-8")
-    with pytest.raises(RuntimeError, match=r"no event in x\.log"):
+    log.write_text("# tracer: 77\n# end\n", encoding="utf-8")
+    with pytest.raises(RuntimeError, match=r"x\.log has no event 0"):
         startup.first_rss(log)
 
 
 def test_startup_targets():
-    found = startup.Startup({}, bare=[0.010, 0.012], recorded=[0.030, 0.100], bare_rss=[9e6], first_rss=[9e6 + 2**21])
+    found = startup.Startup({}, bare=[0.010, 0.012], recorded=[0.030, 0.100])
+    found.bare_rss, found.first_rss, found.own = [9e6], [9e6 + 3 * 2**20], [2.0**20]
     got = [(round(target.measured, 6), target.met) for target in found.targets()]
     assert got == [(20.0, True), (54.0, False), (2.0, True)]
 
