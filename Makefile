@@ -92,13 +92,14 @@ endef
 $(foreach flavour,plain asan tsan,$(eval $(call core_flavour,$(flavour))))
 .SECONDARY:
 
-# Runs the programs named, each in an empty folder of its own; says which failed.
-run_core = @test -n "$(CORE_TESTS)" || { echo "no tests in tests/core"; exit 1; }; \
+# Runs all the programs named, each in an empty folder of its own and for 5 minutes at most; says which failed.
+run_core = @test -n "$(CORE_TESTS)" || { echo "no tests in tests/core"; exit 1; }; failed=; \
 	for program in $(1); do \
 	    rm -rf build/core/scratch; mkdir -p build/core/scratch; \
 	    echo "$$program"; \
-	    (cd build/core/scratch && $(2) "$(HERE)/$$program") || { echo "FAILED: $$program"; exit 1; }; \
-	done; rm -rf build/core/scratch; echo "$(words $(1)) programs passed"
+	    (cd build/core/scratch && $(2) timeout 300 "$(HERE)/$$program") || failed="$$failed $$program"; \
+	done; rm -rf build/core/scratch; \
+	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; exit 1; else echo "$(words $(1)) programs passed"; fi
 
 test-core: $(CORE_TESTS:%=build/core/plain/%) ## the C tests of the core, without Python
 	$(call run_core,$(CORE_TESTS:%=build/core/plain/%),)

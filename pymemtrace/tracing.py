@@ -136,7 +136,8 @@ class trace(Tracer):
         """A started recording; None: the call is to pass through."""
         if self._active is not None and self._active.running:
             return None
-        tracer = Tracer(self._next_name(), unique=self._name is not None, **self._options)
+        unique = self._name is not None and not self._options["overwrite"]
+        tracer = Tracer(self._next_name(), unique=unique, **self._options)
         try:
             tracer.start()
         except RuntimeError:

@@ -19,8 +19,12 @@
 
 static PyObject *hook; /* the profile object of all threads; made once, for the process's life */
 
-static void before_leaving(pmt_recorder *r, const char *reason)
+NOINLINE void leave_by(pmt_recorder *r, pmt_mark mark)
 {
+    if (mark != PMT_MARK_EXIT && mark != PMT_MARK_EXEC) {
+        return;
+    }
+    const char *reason = mark == PMT_MARK_EXIT ? "the process left by os._exit or os.abort" : "the process called exec";
     size_t n;
     for (pmt_recorder *each = r; each != NULL; each = each->outer) {
         each->last_pair = pmt_clock_pair(&each->clock);
@@ -33,6 +37,9 @@ static void before_leaving(pmt_recorder *r, const char *reason)
 /* An event while not plainly running. false: it is not recorded. */
 NOINLINE bool attend(pmt_recorder *r, uint64_t now, pmt_kind kind, PyObject *arg)
 {
+    if (r->state == PMT_FAILED && kind == PMT_C_CALL) {
+        leave_by(r, pmt_mark_of(pmt_c_function(arg))); /* what was recorded before is to be in the file */
+    }
     if (r->state != PMT_PARKED) {
         return false;
     }
@@ -49,6 +56,7 @@ NOINLINE bool attend(pmt_recorder *r, uint64_t now, pmt_kind kind, PyObject *arg
 NOINLINE void charge(pmt_recorder *r, pmt_thread *t, PyFrameObject *frame, pmt_kind kind, PyObject *arg,
                      const pmt_change *change)
 {
+    int gc = pmt_gc_hold();
     PyFrameObject *caller = kind == PMT_CALL ? PyFrame_GetBack(frame) : NULL;
     PyFrameObject *ran = kind == PMT_CALL ? caller : frame; /* NULL: the interpreter itself, before a first frame */
     uint32_t site = 0;
@@ -76,6 +84,7 @@ NOINLINE void charge(pmt_recorder *r, pmt_thread *t, PyFrameObject *frame, pmt_k
         pmt_recorder_send_peak(r, site, change->peak, r->events - 1);
     }
     Py_XDECREF(caller);
+    pmt_gc_release(gc);
 }
 
 INLINE void row(pmt_recorder *r, pmt_thread *t, uint32_t site, uint64_t now)
@@ -92,10 +101,10 @@ INLINE bool far_enough(const pmt_recorder *r)
     return r->events == 1 || (uint64_t)(d < 0 ? -d : d) >= r->options.threshold;
 }
 
-INLINE void previous(pmt_recorder *r, pmt_thread *t, uint32_t site, uint64_t now)
+INLINE void previous(pmt_recorder *r, pmt_thread *t, uint32_t site, uint64_t now, bool far)
 {
     uint64_t event = r->events - 1, clock = pmt_recorder_clock(r, now);
-    if (__builtin_expect(far_enough(r), 0)) {
+    if (__builtin_expect(far, 0)) {
         if (r->have_last && r->last.event != r->last_next) {
             const pmt_last *p = &r->last;
             pmt_recorder_send_row(r, p->site, p->slot, p->event, p->clock, (uint64_t)p->rss | PMT_ROW_PREV);
@@ -106,6 +115,50 @@ INLINE void previous(pmt_recorder *r, pmt_thread *t, uint32_t site, uint64_t now
     r->clock_sent = clock;
     r->last = (pmt_last){event, clock, r->rss_now, site, t->slot};
     r->have_last = true;
+}
+
+INLINE void record(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, pmt_kind kind, PyObject *arg, uint64_t now,
+                   const pmt_compute compute, const pmt_log log)
+{
+    pmt_thread *t = pmt_thread_of(r);
+    if (__builtin_expect(t == NULL, 0)) {
+        return;
+    }
+    r->events++;
+    uint32_t site = 0;
+    bool far = false;
+    pmt_gate_answer answer = pmt_gate_ask(&r->gate, now, t->last);
+    if (__builtin_expect(answer == PMT_GATE_SKIP, 1)) {
+        t->last = now;
+    }
+    else {
+        pmt_change change;
+        if (!pmt_recorder_read(r, now, &t->last, answer == PMT_GATE_CHECK, &change)) {
+            return;
+        }
+        if (compute == PMT_COMPUTE_ALL && (change.program != 0 || change.peak != 0)) {
+            charge(r, t, frame, kind, arg, &change);
+        }
+        far = far_enough(r);
+    }
+    if (log == PMT_LOG_ALL || log == PMT_LOG_PREVIOUS || (log == PMT_LOG_THRESHOLD && far)) {
+        site = pmt_site_of(r, frame, code, kind, arg);
+        if (__builtin_expect(site == 0, 0)) {
+            return; /* no memory: r has failed */
+        }
+    }
+    if (log == PMT_LOG_ALL) {
+        pmt_recorder_send(r, site, t->slot, now);
+    }
+    else if (log == PMT_LOG_PREVIOUS) {
+        previous(r, t, site, now, far);
+    }
+    else if (log == PMT_LOG_THRESHOLD && far) {
+        row(r, t, site, now);
+    }
+    if (compute == PMT_COMPUTE_ALL) {
+        r->last_slot = t->slot;
+    }
 }
 
 INLINE int on_event(PyFrameObject *frame, int what, PyObject *arg, const pmt_compute compute, const pmt_log log)
@@ -122,53 +175,19 @@ INLINE int on_event(PyFrameObject *frame, int what, PyObject *arg, const pmt_com
     if (__builtin_expect(r->state != PMT_RUNNING, 0) && !attend(r, now, kind, arg)) {
         return 0;
     }
-    pmt_mark mark = PMT_MARK_NONE;
-    if (kind >= PMT_C_CALL) {
-        mark = pmt_mark_of(pmt_c_function(arg));
-        if (__builtin_expect(mark == PMT_MARK_OWN, 0)) {
-            return 0;
-        }
-    }
+    pmt_mark mark = kind >= PMT_C_CALL ? pmt_mark_of(pmt_c_function(arg)) : PMT_MARK_NONE;
     PyCodeObject *code = pmt_frame_code(frame);
-    if (pmt_is_hidden(code)) {
+    if (__builtin_expect(mark == PMT_MARK_OWN, 0) || pmt_is_hidden(code)) {
         return 0;
     }
     if (compute == PMT_COMPUTE_NOTHING) {
         r->events++;
-        return 0;
-    }
-    pmt_thread *t = pmt_thread_of(r);
-    if (__builtin_expect(t == NULL, 0)) {
-        return 0;
-    }
-    r->events++;
-    pmt_gate_answer answer = pmt_gate_ask(&r->gate, now, t->last);
-    if (__builtin_expect(answer == PMT_GATE_SKIP, 1)) {
-        t->last = now;
     }
     else {
-        pmt_change change;
-        if (!pmt_recorder_read(r, now, &t->last, answer == PMT_GATE_CHECK, &change)) {
-            return 0;
-        }
-        if (compute == PMT_COMPUTE_ALL && (change.program != 0 || change.peak != 0)) {
-            charge(r, t, frame, kind, arg, &change);
-        }
-        if (log == PMT_LOG_THRESHOLD && far_enough(r)) {
-            row(r, t, pmt_site_of(r, frame, code, kind, arg), now);
-        }
+        record(r, frame, code, kind, arg, now, compute, log);
     }
-    if (log == PMT_LOG_ALL) {
-        pmt_recorder_send(r, pmt_site_of(r, frame, code, kind, arg), t->slot, now);
-    }
-    else if (log == PMT_LOG_PREVIOUS) {
-        previous(r, t, pmt_site_of(r, frame, code, kind, arg), now);
-    }
-    if (compute == PMT_COMPUTE_ALL) {
-        r->last_slot = t->slot;
-    }
-    if (__builtin_expect(mark != PMT_MARK_NONE, 0) && kind == PMT_C_CALL && mark != PMT_MARK_FORK) {
-        before_leaving(r, mark == PMT_MARK_EXIT ? "the process left by os._exit or os.abort" : "the process called exec");
+    if (__builtin_expect(mark != PMT_MARK_NONE, 0) && kind == PMT_C_CALL) {
+        leave_by(r, mark);
     }
     return 0;
 }
@@ -203,6 +222,14 @@ static bool is_ours(const PyThreadState *t)
 
 /* ---- the hook object ---- */
 
+/* From 3.12 on a new thread's first event is the return of the sys.setprofile() by which threading installed us. */
+static bool begins_thread(const pmt_recorder *r, const char *what, PyObject *arg)
+{
+    return strcmp(what, "c_return") == 0 && PyCFunction_Check(arg) &&
+           strcmp(pmt_c_function(arg)->ml_name, "setprofile") == 0 &&
+           (pmt_thread_here == NULL || pmt_thread_here->generation != r->generation);
+}
+
 static PyObject *hook_call(PyObject *self, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
     static const char *const names[] = {[PyTrace_CALL] = "call", [PyTrace_RETURN] = "return",
@@ -217,6 +244,9 @@ static PyObject *hook_call(PyObject *self, PyObject *args, PyObject *Py_UNUSED(k
     Py_tracefunc callback = r == NULL || r->state == PMT_OFF ? NULL : callback_of(r);
     if (PyThreadState_Get()->c_profileobj == self) {
         PyEval_SetProfile(callback, callback == NULL ? NULL : self);
+    }
+    if (callback != NULL && begins_thread(r, what, arg)) {
+        callback = NULL;
     }
     for (int i = PyTrace_CALL; callback != NULL && i <= PyTrace_C_RETURN; i++) {
         if (names[i] != NULL && strcmp(names[i], what) == 0 && (i < PyTrace_C_CALL || PyCFunction_Check(arg))) {
@@ -300,9 +330,13 @@ static void forget(before *b)
 
 static int hook_threading(bool on)
 {
-    PyObject *threading = PyImport_ImportModule("threading");
+    PyObject *name = PyUnicode_FromString("threading"), *threading = name == NULL ? NULL : PyImport_GetModule(name);
+    Py_XDECREF(name);
+    if (threading == NULL && on && !PyErr_Occurred()) {
+        threading = PyImport_ImportModule("threading");
+    }
     if (threading == NULL) {
-        return -1;
+        return PyErr_Occurred() ? -1 : 0;
     }
     int rc = 0;
     PyObject *now = PyObject_GetAttrString(threading, "_profile_hook");
@@ -333,7 +367,7 @@ static int give_back(PyThreadState *t)
     return rc;
 }
 
-static int profile_remove(void)
+static int profile_remove(const pmt_recorder *r)
 {
     int others = 0;
     for (PyThreadState *t = first_thread(); t != NULL; t = PyThreadState_Next(t)) {
@@ -343,7 +377,7 @@ static int profile_remove(void)
             }
         }
         else {
-            others += t->c_profilefunc != NULL;
+            others += t->c_profilefunc != NULL || (r != NULL && pmt_thread_known(r, PyThreadState_GetID(t)));
         }
     }
     while (befores != NULL) { /* threads that ended, or were given another function meanwhile */
@@ -366,7 +400,7 @@ static int profile_install(pmt_recorder *r)
     for (PyThreadState *t = first_thread(); t != NULL; t = PyThreadState_Next(t)) {
         if (remember(t) < 0 || pmt_set_profile(t, callback, hook) < 0) {
             pmt_exc saved = pmt_exc_save();
-            profile_remove();
+            profile_remove(NULL);
             pmt_exc_restore(saved);
             return -1;
         }
@@ -390,7 +424,7 @@ void pmt_callbacks_forked(void)
     PyThreadState *t = PyThreadState_Get();
     pmt_exc saved = pmt_exc_save();
     if (hook != NULL && is_ours(t)) {
-        profile_remove();
+        profile_remove(NULL);
     }
     pmt_exc_restore(saved);
 }

@@ -116,6 +116,30 @@ static inline void pmt_exc_restore(pmt_exc e)
 }
 #endif
 
+/* 3.11 collects garbage in the middle of an allocation, even of a frame object that a callback asks for: finalizers would
+ * run there and their events be lost. Before, these objects exist already; later, collections wait for the eval loop. */
+#if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
+static inline int pmt_gc_hold(void)
+{
+    return PyGC_Disable();
+}
+static inline void pmt_gc_release(int was_on)
+{
+    if (was_on) {
+        PyGC_Enable();
+    }
+}
+#else
+static inline int pmt_gc_hold(void)
+{
+    return 0;
+}
+static inline void pmt_gc_release(int was_on)
+{
+    (void)was_on;
+}
+#endif
+
 /* 3.12: a module says that it cannot live in several interpreters. */
 #if PY_VERSION_HEX >= 0x030C0000
 #define PMT_SLOT_ONE_INTERPRETER {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},

@@ -10,7 +10,9 @@ typedef struct pmt_engine {
     const char *(*usable)(void);          /* NULL, or why not on this Python */
     int (*install)(pmt_recorder *r);      /* for r, in all threads; 0, or -1 with an exception and nothing changed */
     int (*retarget)(pmt_recorder *r);     /* where installed: events are r's from here on; 0, or -1 with an exception */
-    int (*remove)(void);                  /* what was there before is back; how many threads had another's function */
+    /* What was there before is back. In how many threads had the program replaced or removed our function? r: the one
+     * that ended, or NULL: not asked. */
+    int (*remove)(const pmt_recorder *r);
 } pmt_engine;
 
 extern const pmt_engine pmt_profile_engine; /* callbacks.c */

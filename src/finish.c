@@ -122,7 +122,7 @@ static uint64_t skipped(const pmt_recorder *r)
 
 static double duration(const pmt_recorder *r)
 {
-    return (double)(r->last_pair.ns - r->first_pair.ns) / 1e9;
+    return (double)(r->last_pair.ns - r->begun_ns) / 1e9;
 }
 
 char *pmt_footer_text(const pmt_recorder *r, const char *reason, size_t *n)
@@ -133,8 +133,10 @@ char *pmt_footer_text(const pmt_recorder *r, const char *reason, size_t *n)
         return NULL;
     }
     if (r->options.comments) {
-        fprintf(f, "# events: %llu\n# logged: %llu\n# seconds: %.6f\n", (unsigned long long)r->events,
-                (unsigned long long)r->rows, duration(r));
+        char seconds[PMT_NUMBER_ROOM]; /* printf would use the program's locale */
+        *pmt_put_seconds(seconds, (r->last_pair.ns - r->begun_ns) / 1000, 0) = '\0';
+        fprintf(f, "# events: %llu\n# logged: %llu\n# seconds: %s\n", (unsigned long long)r->events,
+                (unsigned long long)r->rows, seconds);
         fprintf(f, "# RSS first: %lld\n# RSS peak: %lld\n# RSS last: %lld\n", (long long)r->rss_first,
                 (long long)peak_of(r), (long long)(r->events == 0 ? 0 : r->rss_now));
         fprintf(f, "# readings: %llu\n# skipped: %llu\n", (unsigned long long)r->gate.readings,
@@ -250,14 +252,15 @@ PyObject *pmt_growth_list(const pmt_recorder *r)
         }
     }
     if (r->growth.others.times != 0) {
-        all[n++] = r->growth.others;
+        all[n] = r->growth.others;
+        all[n++].line = -1; /* told from the interpreter's own, which has no name either */
     }
     qsort(all, n, sizeof *all, larger_first);
     list = PyList_New((Py_ssize_t)n);
     for (uint32_t i = 0; list != NULL && i < n; i++) {
         bool outside = all[i].file == PMT_NAME_NONE;
         PyObject *file = name_object(r, all[i].file, outside ? "" : "<?>");
-        PyObject *name = name_object(r, all[i].name, "<interpreter>");
+        PyObject *name = name_object(r, all[i].name, all[i].line < 0 ? "<other functions>" : "<interpreter>");
         PyObject *item = file == NULL || name == NULL ? NULL
                                                       : Py_BuildValue("(OiOLI)", file, (int)all[i].line, name,
                                                                       (long long)all[i].net, (unsigned)all[i].times);

@@ -43,11 +43,8 @@ PyObject *pmt_info(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
     if (rc < 0) {
         return pmt_raise(rc, "/proc/self/statm");
     }
-    const char *gate = getenv("PYMEMTRACE_GATE");
     pmt_clock_init(&c, getenv("PYMEMTRACE_CLOCK"));
-    const char *off = gate != NULL && strcmp(gate, "off") == 0  ? "PYMEMTRACE_GATE=off"
-                      : c.kind == PMT_CLOCK_MONOTONIC           ? "the TSC is not invariant"
-                                                                : NULL;
+    const char *off = pmt_gate_off_why(&c, getenv("PYMEMTRACE_GATE"));
     pmt_gate_init(&g, &c, &r, off);
     int64_t granularity = pmt_rss_granularity(&r);
     double reading = pmt_gate_reading_us(&c, &r, 1000), hz = pmt_clock_ticks_per_second(&c);

@@ -3,6 +3,8 @@
 #ifndef PMT_PYSITES_H
 #define PMT_PYSITES_H
 
+#include <string.h>
+
 #include "compat.h"
 #include "core/recorder.h"
 
@@ -20,11 +22,29 @@ static inline const PyMethodDef *pmt_c_function(PyObject *arg) /* of a C event: 
     return ((PyCFunctionObject *)arg)->m_ml;
 }
 
-/* Some binders allocate PyMethodDef on the heap and free it: the name's address is part of the identity. */
+/* The first eight bytes of a name, zeros behind its end. */
+static inline uint64_t pmt_name_start(const char *name)
+{
+    uint64_t word = 0;
+#ifndef __SANITIZE_ADDRESS__ /* a load within one page is safe whatever lies behind the name, but not in its eyes */
+    if (((uintptr_t)name & 4095) <= 4088) {
+        memcpy(&word, name, 8);
+        uint64_t zeros = (word - 0x0101010101010101u) & ~word & 0x8080808080808080u; /* its lowest bit is exact */
+        return zeros == 0 ? word : word & (((zeros & (0 - zeros)) >> 7) - 1);
+    }
+#endif
+    for (unsigned i = 0; i < 8 && name[i] != '\0'; i++) {
+        word |= (uint64_t)(unsigned char)name[i] << 8 * i;
+    }
+    return word;
+}
+
+/* Some binders allocate PyMethodDef on the heap, free it, and get the same place for another function, with the same
+ * place for its name: what the name says is part of the identity. */
 static inline uint64_t pmt_function_id(const PyMethodDef *def)
 {
-    uint64_t name = (uint64_t)(uintptr_t)def->ml_name;
-    return (uint64_t)(uintptr_t)def ^ (name << 23 | name >> 41);
+    uint64_t at = (uint64_t)(uintptr_t)def->ml_name, word = pmt_name_start(def->ml_name);
+    return ((uint64_t)(uintptr_t)def ^ (at << 23 | at >> 41)) + word * 0x9E3779B97F4A7C15u;
 }
 
 /* What the slot of a code object holds: the recording's generation and its number there; never an address. */

@@ -23,6 +23,7 @@ static uint32_t used, cursor; /* slots ever given; where the search for a free o
 static void thread_ended(void *p)
 {
     pmt_thread *t = p;
+    pmt_thread_here = NULL; /* a later destructor may run Python: as a thread not seen before */
     atomic_store(&t->state, DEAD); /* nothing of the slot is touched by this thread after this */
 }
 
@@ -49,6 +50,17 @@ const pmt_thread_name *pmt_thread_name_at(uint32_t slot)
     return slot / CHUNK < CHUNKS && chunks[slot / CHUNK] != NULL ? &slot_at(slot)->name : NULL;
 }
 
+bool pmt_thread_known(const pmt_recorder *r, uint64_t state_id)
+{
+    for (uint32_t i = 0; i < used; i++) {
+        pmt_thread *t = slot_at(i);
+        if (t->state_id == state_id && t->generation == r->generation && atomic_load(&t->state) == LIVE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool reusable(pmt_recorder *r, pmt_thread *t)
 {
     uint32_t state = atomic_load(&t->state);
@@ -57,7 +69,12 @@ static bool reusable(pmt_recorder *r, pmt_thread *t)
         atomic_store(&t->state, LEFT);
         state = LEFT;
     }
-    if (state != LEFT || (r->have_last && r->last.slot == t->slot)) {
+    for (const pmt_recorder *each = r; each != NULL; each = each->outer) {
+        if (each->have_last && each->last.slot == t->slot) {
+            return false; /* `previous` may still send that event */
+        }
+    }
+    if (state != LEFT) {
         return state == FREE;
     }
     /* acquire, pairs with the release in pop: the writer is done reading the name. */
@@ -97,11 +114,7 @@ static PyObject *python_name(void) /* borrowed, NULL: unknown; no exception left
         thread = PyDict_GetItem(active, ident);
     }
     Py_XDECREF(ident);
-    PyObject **dict = thread == NULL ? NULL : _PyObject_GetDictPtr(thread);
-    if (dict != NULL && *dict != NULL && PyDict_Check(*dict)) {
-        name = PyDict_GetItemString(*dict, "_name");
-    }
-    else if (thread != NULL) { /* from 3.11 on attributes may have no dictionary yet */
+    if (thread != NULL && _PyType_Lookup(Py_TYPE(thread), pmt_str_name) == NULL) { /* no property of a subclass */
         name = PyObject_GenericGetAttr(thread, pmt_str_name);
         Py_XDECREF(name); /* the thread keeps it */
     }
@@ -126,6 +139,17 @@ static void set_name(pmt_thread *t)
     pmt_exc_restore(saved);
 }
 
+static void meet_thread(pmt_recorder *r, pmt_thread *t)
+{
+    uint64_t id = t->state_id = PyThreadState_GetID(PyThreadState_Get());
+    for (; r != NULL; r = r->outer) {
+        r->threads_new += id > r->threads_before;
+        /* The slot may have been another thread's: the next record says whose it is now. */
+        r->slot_sent = r->slot_sent == t->slot ? UINT32_MAX : r->slot_sent;
+        r->last_slot = r->last_slot == t->slot ? UINT32_MAX : r->last_slot;
+    }
+}
+
 pmt_thread *pmt_thread_enter(pmt_recorder *r)
 {
     pmt_thread *t = pmt_thread_here;
@@ -137,11 +161,11 @@ pmt_thread *pmt_thread_enter(pmt_recorder *r)
         }
         atomic_store(&t->state, LIVE);
         pmt_thread_here = t;
+        meet_thread(r, t);
     }
     set_name(t);
     t->last = 0; /* its first event is read */
     t->generation = r->generation;
-    r->threads_new += PyThreadState_GetID(PyThreadState_Get()) > r->threads_before;
     pmt_recorder_mapped(r);
     return t;
 }

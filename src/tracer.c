@@ -249,8 +249,8 @@ static int open_recorder(pmt_tracer *t, pmt_recorder **out)
 {
     pmt_recorder *r;
     size_t n = 0;
-    const char *gate = getenv("PYMEMTRACE_GATE"), *unshare = getenv("PYMEMTRACE_UNSHARE");
-    t->options.gate_off = gate != NULL && strcmp(gate, "off") == 0 ? "PYMEMTRACE_GATE=off" : NULL;
+    const char *unshare = getenv("PYMEMTRACE_UNSHARE");
+    t->options.gate = getenv("PYMEMTRACE_GATE");
     t->options.clock = getenv("PYMEMTRACE_CLOCK");
     t->options.unshare = unshare == NULL || strcmp(unshare, "off") != 0;
     int rc = pmt_recorder_new(&r, &t->options, pmt_thread_name_at);
@@ -272,7 +272,13 @@ static int open_recorder(pmt_tracer *t, pmt_recorder **out)
     }
     free(text);
     if (rc < 0) {
-        pmt_raise(rc, t->absolute);
+        if (rc == -EDEADLK) {
+            PyErr_Format(PyExc_RuntimeError, "%s is read by this process itself: once full, it would stop for ever",
+                         t->absolute);
+        }
+        else {
+            pmt_raise(rc, t->absolute);
+        }
         pmt_recorder_free(r);
         return -1;
     }
@@ -286,15 +292,45 @@ static void discard(pmt_recorder *r) /* a start that failed after the file was m
     pmt_recorder_free(r);
 }
 
+/* A recording that nobody ends ends with the interpreter. */
+static PyObject *at_exit(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args))
+{
+    drop_inherited();
+    while (pmt_active != NULL) {
+        pmt_tracer_stop(pmt_active->owner);
+    }
+    Py_RETURN_NONE;
+}
+
+static int end_with_interpreter(void)
+{
+    static PyMethodDef def = {"end_of_recordings", at_exit, METH_NOARGS, NULL};
+    static bool done;
+    if (!done) {
+        PyObject *atexit = PyImport_ImportModule("atexit"), *f = PyCFunction_New(&def, NULL);
+        PyObject *result = atexit == NULL || f == NULL ? NULL : PyObject_CallMethod(atexit, "register", "O", f);
+        done = result != NULL;
+        Py_XDECREF(result);
+        Py_XDECREF(f);
+        Py_XDECREF(atexit);
+    }
+    return done ? 0 : -1;
+}
+
 int pmt_tracer_start(pmt_tracer *t)
 {
     pmt_recorder *r;
     drop_inherited();
-    if (may_start(t) < 0 || pmt_fork_init() < 0 || (t->options.has_file && resolve_path(t) < 0)) {
+    if (may_start(t) < 0 || pmt_fork_init() < 0 || end_with_interpreter() < 0 || (t->options.has_file && resolve_path(t) < 0)) {
         return -1;
     }
     pmt_recorder *outer = pmt_active;
     if (outer != NULL) {
+        if (outer->output.special) { /* the same in reverse: see end_innermost */
+            Py_BEGIN_ALLOW_THREADS
+            pmt_writer_drain(&outer->writer);
+            Py_END_ALLOW_THREADS
+        }
         pmt_recorder_suspend(outer);
     }
     int rc = open_recorder(t, &r);
@@ -331,6 +367,7 @@ int pmt_tracer_start(pmt_tracer *t)
 
 /* ---- stop ---- */
 
+/* Results of an ended recording; its tracer does not know it any more. */
 static void keep_results(pmt_tracer *t, pmt_recorder *r, uint64_t untraced, int replaced)
 {
     t->stats = pmt_stats(r);
@@ -361,10 +398,11 @@ static void end_innermost(void)
     int replaced = 0;
     size_t n = 0;
     pmt_recorder_end(r);
-    uint64_t untraced = untraced_threads(r);
+    t->recorder = NULL; /* first of all: what follows may run Python, which may stop us again */
     pmt_active = r->outer;
+    uint64_t untraced = untraced_threads(r);
     if (pmt_active == NULL) {
-        replaced = engine->remove();
+        replaced = engine->remove(r);
     }
     if (untraced > 0 || replaced > 0) {
         char line[160];
@@ -375,17 +413,22 @@ static void end_innermost(void)
             pmt_recorder_text(r, line, strlen(line));
         }
         if (replaced > 0) {
-            snprintf(line, sizeof line, "profile functions of the program found at the end: %d", replaced);
+            snprintf(line, sizeof line, "threads whose profile function the program had replaced or removed: %d", replaced);
             pmt_recorder_text(r, line, strlen(line));
         }
         r->state = state;
     }
-    (void)pmt_recorder_error(r);
-    char *text = t->options.has_file ? pmt_footer_text(r, NULL, &n) : NULL;
-    pmt_recorder_close(r, text, text == NULL ? 0 : n);
+    char *text = t->options.has_file ? pmt_footer_text(r, pmt_recorder_error(r) < 0 ? r->error_where : NULL, &n) : NULL;
+    if (r->output.special) { /* a pipe may be read by a thread of this process, which needs the GIL to empty it */
+        Py_BEGIN_ALLOW_THREADS
+        pmt_recorder_close(r, text, text == NULL ? 0 : n);
+        Py_END_ALLOW_THREADS
+    }
+    else {
+        pmt_recorder_close(r, text, text == NULL ? 0 : n);
+    }
     free(text);
     keep_results(t, r, untraced, replaced);
-    t->recorder = NULL;
     pmt_recorder_free(r);
     if (pmt_active != NULL) {
         if (engine->retarget(pmt_active) < 0) {

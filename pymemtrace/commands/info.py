@@ -37,27 +37,39 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+# Of cPyMemTrace.info(): key -> what it is called here, and its unit. A key that is not here is shown by its name.
+NAMES = {
+    "clock": ("clock", ""),
+    "ticks_per_second": ("", "ticks a second"),
+    "gate": ("gate", "ticks: in less time RSS cannot have changed, and is not read"),
+    "cheapest_change": ("", "ticks: the cheapest change of RSS that was measured"),
+    "gate_off": ("gate is off", ""),
+    "staleness": ("", "ticks: the longest time without a reading"),
+    "page": ("page", "bytes"),
+    "granularity": ("RSS counter", "bytes: its granularity"),
+    "peak_granularity": ("peak counter", "bytes: its granularity"),
+    "peak_is_hwm": ("peak is VmHWM", ""),
+    "reading_us": ("a reading", "microseconds"),
+    "engines": ("engines", ""),
+    "python": ("Python", ""),
+}
+
+
 def lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """`name: value`, aligned; facts within facts are indented."""
-    names = {key: key.replace("_", " ") for key in facts}
-    width = max([len(name) for name in names.values()], default=0)
+    """A line for each fact. Pure. facts: `cPyMemTrace.info()`."""
+    width = max(len(name) for name, _ in NAMES.values())
     for key, value in facts.items():
-        if isinstance(value, dict):
-            yield f"{names[key]}:"
-            yield from (f"  {line}" for line in lines(value))
-        else:
-            yield f"{names[key] + ':':<{width + 1}} {_shown(value)}"
+        name, unit = NAMES.get(key, (key.replace("_", " "), ""))
+        yield f"{name:<{width}}  {_shown(value)} {unit}".rstrip()
 
 
 def _shown(value: object) -> str:
-    if value is None:
-        return "unknown"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.6g}"
+        return f"{value:,.2f}" if value < 1000 else f"{value:,.0f}"
     if isinstance(value, (list, tuple)):
         return ", ".join(str(item) for item in value)
-    return str(value)
+    return "no" if value is None else str(value)

@@ -79,13 +79,20 @@ def _code(source: str, args: list[str], command: Command) -> tuple[Any, Any] | N
     code = _compile(source, "<string>", command)
     if code is None:
         return None
-    if sys.version_info >= (3, 13):  # tracebacks show the source of -c
-        import linecache
-
-        linecache._register_code(code, source + "\n", "<string>")
+    if sys.version_info >= (3, 13):
+        _register(code, source)
     _set_path0("")
     sys.argv = ["-c", *args]
     return code, _new_main()
+
+
+def _register(code: CodeType, source: str) -> None:
+    """Let tracebacks show the source of -c, as from Python 3.13 on."""
+    import linecache
+
+    by_code = hasattr(linecache, "_interactive_cache")  # the first 3.13 releases go by the name
+    register: Any = vars(linecache)["_register_code"]
+    register(code if by_code else "<string>", source + "\n", "<string>")
 
 
 def _script(script: str, args: list[str], command: Command) -> tuple[Any, Any] | None:

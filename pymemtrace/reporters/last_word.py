@@ -76,11 +76,10 @@ def _details(stats: Mapping[str, Any]) -> Iterator[str]:
         f"  recorder    {size(stats['tracer_bytes'])}, {_count(stats['sites'], 'site')}, "
         f"grew by {size(stats['tracer_growth'])} in the recording"
     )
-    yield f"  others      {size(stats['suspended_growth'])} in nested recordings, {_passed(stats.get('passed_through', 0))}"
-
-
-def _passed(calls: int) -> str:
-    return f"{_count(calls, 'decorated call')} passed through"
+    yield (
+        f"  others      {size(stats['suspended_growth'])} in nested recordings, "
+        f"{_count(stats.get('passed_through', 0), 'decorated call')} passed through"
+    )
 
 
 def _count(number: int, noun: str) -> str:

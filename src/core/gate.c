@@ -96,6 +96,17 @@ double pmt_gate_reading_us(pmt_clock *c, pmt_rss *rss, int rounds)
     return (double)best / rounds / 1000.0;
 }
 
+const char *pmt_gate_off_why(const pmt_clock *c, const char *env)
+{
+    if (env != NULL && strcmp(env, "off") == 0) {
+        return "PYMEMTRACE_GATE=off";
+    }
+    if (c->kind != PMT_CLOCK_MONOTONIC) {
+        return NULL;
+    }
+    return pmt_tsc_invariant() ? "PYMEMTRACE_CLOCK=monotonic" : "the TSC is not invariant";
+}
+
 void pmt_gate_init(pmt_gate *g, pmt_clock *c, pmt_rss *rss, const char *off_why)
 {
     memset(g, 0, sizeof *g);

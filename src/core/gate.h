@@ -39,6 +39,8 @@ typedef struct pmt_gate {
 
 typedef struct pmt_rss pmt_rss;
 
+/* Why the gate has to stay off, NULL: it need not. env: PYMEMTRACE_GATE, may be NULL. */
+const char *pmt_gate_off_why(const pmt_clock *c, const char *env);
 /* Measures this machine (about a millisecond). off_why: NULL, or the reason to leave the gate off. */
 void pmt_gate_init(pmt_gate *g, pmt_clock *c, pmt_rss *rss, const char *off_why);
 void pmt_gate_again(pmt_gate *g, pmt_clock *c); /* writer thread: lowers the threshold if this machine got faster */

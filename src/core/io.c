@@ -1,5 +1,6 @@
 #include "core/io.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -95,13 +96,19 @@ static int create_unique(pmt_output *o)
 /* A new inode under a name of its own, then over the old one: what was there is whole until ours is there. */
 static int create_over(const pmt_output *o)
 {
-    size_t n = strlen(o->path) + 32;
+    size_t n = strlen(o->path) + 48;
     char *name = malloc(n);
     if (name == NULL) {
         return -ENOMEM;
     }
-    snprintf(name, n, "%s.%ld.new", o->path, (long)getpid());
-    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int fd = -1;
+    for (int i = 0; fd < 0 && i < UNIQUE_TRIES; i++) { /* one may be left over from a process that was killed */
+        snprintf(name, n, "%s.%ld.%d.new", o->path, (long)getpid(), i);
+        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd < 0 && errno != EEXIST) {
+            break;
+        }
+    }
     int rc = fd < 0 ? -errno : fd;
     if (fd >= 0 && rename(name, o->path) < 0) {
         rc = -errno;
@@ -155,12 +162,35 @@ static int reopen(const pmt_output *o)
     return fd;
 }
 
+/* Does this process hold the reading end of the pipe that fd writes to? It could not empty it while it waits for us. */
+static bool read_by_ourselves(int fd)
+{
+    struct stat pipe, st;
+    DIR *dir = fstat(fd, &pipe) == 0 && S_ISFIFO(pipe.st_mode) ? opendir("/proc/self/fd") : NULL;
+    bool found = false;
+    for (struct dirent *e; dir != NULL && !found && (e = readdir(dir)) != NULL;) {
+        int other = atoi(e->d_name), flags = e->d_name[0] == '.' ? -1 : fcntl(other, F_GETFL);
+        found = flags >= 0 && other != fd && (flags & O_ACCMODE) != O_WRONLY && fstat(other, &st) == 0 &&
+                st.st_dev == pipe.st_dev && st.st_ino == pipe.st_ino;
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return found;
+}
+
 int pmt_output_open(pmt_output *o, bool high)
 {
     int fd;
     if (o->special) {
-        fd = open(o->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+        do { /* a FIFO waits for its reader, and a signal may come meanwhile */
+            fd = open(o->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+        } while (fd < 0 && errno == EINTR);
         fd = fd < 0 ? -errno : fd;
+        if (fd >= 0 && read_by_ourselves(fd)) {
+            close(fd);
+            return -EDEADLK;
+        }
     }
     else {
         fd = o->created ? reopen(o) : create(o);

@@ -28,6 +28,6 @@ static void nothing(pmt_sink *s)
 
 pmt_sink *pmt_null_sink(void)
 {
-    static pmt_sink sink = {take_text, take_records, take_text, take_size, nothing, 0}; /* never written to */
+    static pmt_sink sink = {take_text, take_records, take_text, take_text, take_size, nothing, 0}; /* never written to */
     return &sink;
 }

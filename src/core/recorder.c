@@ -21,8 +21,7 @@ static int open_parts(pmt_recorder *r, const pmt_thread_name *(*thread)(uint32_t
         return rc;
     }
     pmt_clock_init(&r->clock, o->clock);
-    const char *off = r->clock.kind == PMT_CLOCK_MONOTONIC ? "the TSC is not invariant" : NULL;
-    pmt_gate_init(&r->gate, &r->clock, &r->rss, o->gate_off != NULL ? o->gate_off : off);
+    pmt_gate_init(&r->gate, &r->clock, &r->rss, pmt_gate_off_why(&r->clock, o->gate));
     r->granularity = pmt_rss_granularity(&r->rss);
     r->peak_granularity = pmt_rss_peak_granularity(r->rss.page);
     r->process_start_ns = pmt_clock_process_start_ns();
@@ -84,6 +83,7 @@ void pmt_recorder_begin(pmt_recorder *r, uint32_t generation)
     r->peak_base = pmt_rss_peak(&r->rss);
     r->rss_now = pmt_rss_read(&r->rss);
     r->rss_max = r->rss_now;
+    r->begun_ns = pmt_clock_monotonic_ns();
     r->state = PMT_RUNNING;
 }
 
@@ -104,15 +104,18 @@ void pmt_recorder_close(pmt_recorder *r, const char *text, size_t n)
         }
     }
     pmt_writer_stop(&r->writer, text, n);
-    (void)pmt_recorder_error(r);
+    if (pmt_recorder_error(r) < 0 && r->sink->rows < r->rows) {
+        r->rows = r->sink->rows; /* what came after the error is not in the file */
+    }
 }
 
 void pmt_recorder_leave(pmt_recorder *r, const char *text, size_t n)
 {
     pmt_state state = r->state;
-    if (state == PMT_RUNNING || state == PMT_PARKED || state == PMT_SUSPENDED) {
+    if (state != PMT_OFF) {
         pmt_recorder_close(r, text, n);
-        r->state = r->state == PMT_FAILED ? PMT_FAILED : state == PMT_SUSPENDED ? PMT_SUSPENDED : PMT_PARKED;
+        bool again = state != PMT_SUSPENDED && state != PMT_FAILED && r->state != PMT_FAILED;
+        r->state = again ? PMT_PARKED : r->state;
         r->ring.limit = 0;
         r->parked_at = 0;
     }
@@ -139,6 +142,7 @@ void pmt_recorder_free(pmt_recorder *r)
 void pmt_recorder_forget(pmt_recorder *r)
 {
     r->writer.running = false; /* its thread is the parent's */
+    r->output.fd.fd = r->output.special ? r->output.fd.fd : -1; /* a number of that thread's own table */
     pmt_recorder_free(r);
 }
 
@@ -343,13 +347,17 @@ void pmt_recorder_resume(pmt_recorder *r)
 void pmt_recorder_text(pmt_recorder *r, const char *text, size_t n)
 {
     uint64_t words[PMT_RECORD_WORDS];
-    if (!r->options.has_file || (r->state != PMT_RUNNING && r->state != PMT_PARKED)) {
+    bool open = r->state == PMT_RUNNING || r->state == PMT_PARKED || r->state == PMT_SUSPENDED;
+    if (!r->options.has_file || !open) {
         return;
     }
     do {
         const char *end = memchr(text, '\n', n);
         size_t line = end == NULL ? n : (size_t)(end - text);
         size_t part = line < PMT_MAX_TEXT ? line : PMT_MAX_TEXT;
+        while (part < line && part > 0 && (text[part] & 0xC0) == 0x80) {
+            part--; /* not in the middle of a character */
+        }
         uint32_t count = 1 + (uint32_t)(part + 7) / 8;
         words[count - 1] = 0; /* the padding of the last word */
         words[0] = pmt_word(PMT_ESC_TEXT, (uint32_t)part);

@@ -25,7 +25,7 @@ typedef struct pmt_options {
     pmt_compute compute;
     uint64_t threshold;      /* bytes */
     bool comments, has_file;
-    const char *gate_off;    /* NULL, or why */
+    const char *gate;        /* NULL, or "off" */
     const char *clock;       /* NULL, "monotonic", "fake:N" */
     bool unshare;
     const char *path;        /* absolute; read when has_file */
@@ -78,6 +78,7 @@ typedef struct pmt_recorder {
     pmt_sink *sink;
     pmt_writer writer;
     pmt_pair first_pair, last_pair;
+    int64_t begun_ns;        /* CLOCK_MONOTONIC when events began to count */
     int64_t process_start_ns;
     long pid;
     unsigned long thread;    /* Python's ident of the thread that started it */

@@ -38,6 +38,7 @@ struct pmt_sink {
     int (*records)(pmt_sink *s, const uint64_t *words, uint64_t mask, uint64_t *at, uint64_t to, uint64_t most,
                    pmt_pair now);
     int (*end)(pmt_sink *s, const char *text, size_t n); /* the last text */
+    int (*note)(pmt_sink *s, const char *line, size_t n); /* a comment line, with its line feed */
     int (*reopen)(pmt_sink *s, int64_t size);            /* takes an end back: the file is `size` long again */
     void (*close)(pmt_sink *s);                          /* frees the sink, not the output */
     uint64_t rows;                                       /* event lines written; read when the writer has stopped */

@@ -14,13 +14,13 @@
 
 #define BUFFER_BYTES (1u << 17)
 #define ROW_BYTES 1024    /* more than a row whose names are short enough for the cache */
-#define MIDDLE_BYTES 248
+#define MIDDLE_BYTES 246
 #define MIDDLES 8192u     /* a power of two: 2 MiB */
 #define PIECE 64u         /* bytes of a name that are escaped at a time */
 
 typedef struct middle {
     uint32_t site;
-    uint16_t generation; /* low half of the site's: 65,536 new meanings between two uses do not happen by reuse order */
+    uint32_t generation; /* the site's: ids are used again */
     uint16_t len;
     char bytes[MIDDLE_BYTES];
 } middle;
@@ -160,14 +160,14 @@ static void put_cached_middle(text_sink *s, uint32_t id)
 {
     const pmt_site *site = pmt_sites_at(s->source->sites, id);
     middle *m = &s->middles[id & (MIDDLES - 1)];
-    if (m->site == id && m->generation == (uint16_t)site->generation) {
+    if (m->site == id && m->generation == site->generation) {
         memcpy(s->buffer + s->filled, m->bytes, MIDDLE_BYTES); /* a constant size is faster; there is room for it */
         s->filled += m->len;
         return;
     }
     size_t before = s->filled, n = put_middle(s, site);
     if (n <= MIDDLE_BYTES && s->filled == before + n) { /* in one piece: put_row made room for it */
-        *m = (middle){.site = id, .generation = (uint16_t)site->generation, .len = (uint16_t)n};
+        *m = (middle){.site = id, .generation = site->generation, .len = (uint16_t)n};
         memcpy(m->bytes, s->buffer + s->filled - n, n);
     }
 }
@@ -286,12 +286,14 @@ static void put_text(text_sink *s, const uint64_t *words, uint64_t mask, uint64_
     if (!s->comments) {
         return;
     }
+    char bytes[PMT_MAX_TEXT + 8];
     put(s, "# ", 2);
+    bool like_end = n >= 3 && memcmp(&words[at & mask], "end", 3) == 0;
+    put(s, " ", like_end); /* `# end` is said by the recorder alone */
     for (uint32_t done = 0; done < n; done += 8, at++) {
-        char bytes[8];
-        memcpy(bytes, &words[at & mask], 8);
-        put(s, bytes, n - done < 8 ? n - done : 8);
+        memcpy(bytes + done, &words[at & mask], 8);
     }
+    put_escaped(s, bytes, n, false);
     end_line(s);
 }
 
@@ -376,6 +378,11 @@ static int text_begin(pmt_sink *base, const char *text, size_t n)
     return s->error;
 }
 
+static int text_note(pmt_sink *base, const char *line, size_t n)
+{
+    return ((text_sink *)base)->comments ? text_begin(base, line, n) : 0;
+}
+
 static int text_reopen(pmt_sink *base, int64_t size)
 {
     text_sink *s = (text_sink *)base;
@@ -398,7 +405,7 @@ pmt_sink *pmt_text_sink_new(pmt_arena *a, const pmt_source *source, pmt_layout l
     if (s == NULL) {
         return NULL;
     }
-    s->base = (pmt_sink){text_begin, text_records, text_begin, text_reopen, text_close, 0};
+    s->base = (pmt_sink){text_begin, text_records, text_begin, text_note, text_reopen, text_close, 0};
     s->arena = a;
     s->source = source;
     s->layout = layout;

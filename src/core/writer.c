@@ -22,7 +22,6 @@
 
 #include "core/futex.h"
 
-#define STACK_BYTES (1u << 17)
 #define NAP_NS 200000000
 #define GONE_TRIES 20000 /* of 50 us: how long a thread may take to leave the kernel's list */
 
@@ -35,8 +34,10 @@
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define KEEP_STDERR 1 /* a sanitizer speaks on 2 */
+#define STACK_BYTES (1u << 21)
 #else
 #define KEEP_STDERR 0
+#define STACK_BYTES (1u << 17)
 #endif
 
 enum { ORDER_RUN, ORDER_PARK, ORDER_END };
@@ -189,8 +190,9 @@ static void *run(void *arg)
     }
     if (rc == 0 && w->before_end >= 0) { /* the end was written too early: an exec that failed */
         static const char failed[] = "# exec failed, recording goes on\n";
-        rc = w->sink->reopen(w->sink, w->before_end);
-        rc = rc == -ESPIPE ? w->sink->begin(w->sink, failed, sizeof failed - 1) : rc;
+        rc = pmt_output_check(w->output);
+        rc = rc < 0 ? rc : w->sink->reopen(w->sink, w->before_end);
+        rc = rc == -ESPIPE ? w->sink->note(w->sink, failed, sizeof failed - 1) : rc;
         w->before_end = -1;
     }
     atomic_store_explicit(&w->start_error, rc, memory_order_relaxed);
@@ -208,8 +210,9 @@ static void *run(void *arg)
         }
     } while (order == ORDER_RUN);
     if (order == ORDER_END && pmt_writer_error(w) == 0) {
-        w->before_end = w->output == NULL ? 0 : w->output->size;
-        fail(w, w->sink->end(w->sink, w->text, w->text_len));
+        w->before_end = w->output == NULL ? -1 : w->output->size;
+        int rc_end = w->output == NULL ? 0 : pmt_output_check(w->output);
+        fail(w, rc_end < 0 ? rc_end : w->sink->end(w->sink, w->text, w->text_len));
     }
     if (w->output != NULL && !w->output->special) { /* that one is the program's table's, and may be needed again */
         pmt_output_close(w->output);
@@ -228,6 +231,9 @@ static int spawn(pmt_writer *w)
         if (rc == 0) {
             pthread_sigmask(SIG_SETMASK, &all, &saved);
             rc = pthread_create(&w->thread, &attr, run, w);
+            if (rc == EINVAL) { /* the program's thread-local data, which glibc puts on the stack, are larger */
+                rc = pthread_create(&w->thread, NULL, run, w);
+            }
             pthread_sigmask(SIG_SETMASK, &saved, NULL);
         }
         pthread_attr_destroy(&attr);

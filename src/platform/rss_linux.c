@@ -37,6 +37,10 @@ int pmt_fd_high(int fd)
         floor = limit.rlim_cur > 16 ? (int)limit.rlim_cur - 16 : 3;
     }
     int high = fcntl(fd, F_DUPFD_CLOEXEC, floor);
+    while (high < 0 && (errno == EMFILE || errno == EINVAL) && floor > 3) { /* many recordings, or a low limit */
+        floor = floor / 2 > 3 ? floor / 2 : 3;
+        high = fcntl(fd, F_DUPFD_CLOEXEC, floor);
+    }
     int rc = high < 0 ? -errno : high;
     close(fd);
     return rc;
@@ -136,15 +140,15 @@ static int64_t read_once(const pmt_rss *r)
 
 int64_t pmt_rss_read(pmt_rss *r)
 {
+    int saved = errno; /* the program's: a failing read must not change it */
     int64_t bytes = read_once(r);
     if (bytes >= 0) {
         return bytes;
     }
-    int saved = errno;
     pmt_fd_close(&r->statm);
     int rc = open_statm(r);
     bytes = rc < 0 ? rc : read_once(r);
-    errno = saved; /* the program's errno must not change under it */
+    errno = saved;
     return rc < 0 ? rc : bytes < 0 ? -EIO : bytes;
 }
 

@@ -11,19 +11,19 @@ static void one_number(uint64_t v, unsigned width)
     memset(got, '~', sizeof got);
     char *end = pmt_put_left(got, v, width);
     int n = snprintf(want, sizeof want, "%-*" PRIu64, (int)width, v);
-    if (end != got + n || memcmp(got, want, (size_t)n) != 0 || *end != '~') {
+    if (end != got + n || memcmp(got, want, (size_t)n) != 0 || got[PMT_NUMBER_ROOM] != '~') {
         CHECK_BYTES(got, (size_t)(end - got), want, (size_t)n);
     }
     memset(got, '~', sizeof got);
     end = pmt_put_right(got, (int64_t)v, width);
     n = snprintf(want, sizeof want, "%*" PRId64, (int)width, (int64_t)v);
-    if (end != got + n || memcmp(got, want, (size_t)n) != 0 || *end != '~') {
+    if (end != got + n || memcmp(got, want, (size_t)n) != 0 || got[PMT_NUMBER_ROOM] != '~') {
         CHECK_BYTES(got, (size_t)(end - got), want, (size_t)n);
     }
     memset(got, '~', sizeof got);
     end = pmt_put_u64(got, v);
     n = snprintf(want, sizeof want, "%" PRIu64, v);
-    if (end != got + n || memcmp(got, want, (size_t)n) != 0 || *end != '~') {
+    if (end != got + n || memcmp(got, want, (size_t)n) != 0 || got[PMT_NUMBER_ROOM] != '~') {
         CHECK_BYTES(got, (size_t)(end - got), want, (size_t)n);
     }
     uint64_t us = v & INT64_MAX;
@@ -31,7 +31,7 @@ static void one_number(uint64_t v, unsigned width)
         memset(got, '~', sizeof got);
         end = pmt_put_seconds(got, (int64_t)us, width);
         n = snprintf(want, sizeof want, "%-*.6f", (int)width, (double)us / 1e6);
-        if (end != got + n || memcmp(got, want, (size_t)n) != 0 || *end != '~') {
+        if (end != got + n || memcmp(got, want, (size_t)n) != 0 || got[PMT_NUMBER_ROOM] != '~') {
             CHECK_BYTES(got, (size_t)(end - got), want, (size_t)n);
         }
     }
@@ -41,7 +41,7 @@ static void numbers(void)
 {
     static const uint64_t around[] = {0, 9, 10, 99, 100, 101, 999, 1000, 999999, 1000000, 1000001, 59999999};
     uint64_t random = 88172645463325252u;
-    for (unsigned width = 0; width <= 24; width++) {
+    for (unsigned width = 0; width <= 16; width++) {
         for (size_t i = 0; i < sizeof around / sizeof *around; i++) {
             one_number(around[i], width);
             one_number(0 - around[i], width);

@@ -71,9 +71,11 @@ static void numbers_closed(void)
     close(r.statm.fd);
     CHECK(pmt_rss_read(&r) > 0);
     CHECK(pmt_rss_read(&r) > 0);
-    int mine = open("/dev/null", O_RDONLY); /* the number of /proc is a file of the program's */
-    CHECK_INT(dup2(mine, r.proc.fd), r.proc.fd);
-    int proc = r.proc.fd;
+    pmt_rss_close(&r);
+
+    CHECK_INT(pmt_rss_open(&r), 0);
+    int proc = r.proc.fd, mine = open("/dev/null", O_RDONLY);
+    CHECK_INT(dup2(mine, proc), proc); /* the number of /proc is a file of the program's */
     close(r.statm.fd);
     CHECK(pmt_rss_read(&r) > 0);
     pmt_rss_close(&r);

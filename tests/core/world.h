@@ -16,12 +16,15 @@
 
 typedef struct text {
     char *bytes;
-    size_t n;
+    size_t n, room;
 } text;
 
 static inline void text_add(text *t, const char *bytes, size_t n)
 {
-    t->bytes = realloc(t->bytes, t->n + n + 1);
+    if (t->n + n + 1 > t->room) {
+        t->room = 2 * (t->n + n + 1);
+        t->bytes = realloc(t->bytes, t->room);
+    }
     memcpy(t->bytes + t->n, bytes, n);
     t->n += n;
     t->bytes[t->n] = '\0';
@@ -44,12 +47,12 @@ __attribute__((format(printf, 2, 3))) static inline void text_put(text *t, const
 static inline void text_free(text *t)
 {
     free(t->bytes);
-    *t = (text){NULL, 0};
+    *t = (text){0};
 }
 
 static inline text text_of_file(const char *path)
 {
-    text t = {NULL, 0};
+    text t = {0};
     char buffer[65536];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n;
@@ -156,6 +159,10 @@ static inline void world_free(world *w)
 
 static inline void world_push(world *w, const uint64_t *words, uint32_t n)
 {
+    if (!w->writer.running && atomic_load(&w->ring.head) + n - atomic_load(&w->ring.tail) > w->ring.mask + 1) {
+        fprintf(stderr, "no writer runs and the ring is full: the rest would wait for ever\n");
+        exit(1);
+    }
     pmt_ring_room(&w->ring, n);
     pmt_ring_push(&w->ring, words, n);
 }

@@ -52,8 +52,8 @@ def raising():
 def main():
     LOG.clear()
     KEPT.clear()
-    single = Loud("single")
-    del single
+    box = [Loud("single")]
+    del box[0]
     leave()
     temporary()
     many = [Loud(str(n)) for n in range(3)]
@@ -61,8 +61,8 @@ def main():
     mapping = {"a": Loud("in a dict")}
     mapping.pop("a")
     mapping["b"] = Loud("replaced")
-    mapping["b"] = Loud("last")
-    del mapping
+    mapping["b"] = [Loud("inner"), Loud("last")]
+    del mapping["b"]
     try:
         raising()
     except ValueError:

@@ -22,16 +22,15 @@ def pipeline(numbers):
 
 
 def abandoned():
-    generator = count(10)
-    next(generator)
-    next(generator)
-    del generator
-    expression = (len(str(n)) for n in range(5))
-    next(expression)
-    expression = None
-    never_begun = count(3)
-    del never_begun
-    return expression
+    left = [count(10)]
+    next(left[0])
+    next(left[0])
+    del left[0]
+    left.append(len(str(n)) for n in range(5))
+    next(left[0])
+    left[0] = count(3)  # never begun
+    left.clear()
+    return left
 
 
 def main():

@@ -50,12 +50,13 @@ def main():
     except ValueError as error:
         log.append(str(error))
     plain().close()
-    generator = stubborn()
-    next(generator)
+    left = [stubborn()]
+    next(left[0])
     try:
-        generator.close()
+        left[0].close()
     except RuntimeError as error:
         log.append(str(error))
+    left.clear()
     generator = nested(log)
     next(generator)
     generator.close()

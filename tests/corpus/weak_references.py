@@ -14,26 +14,25 @@ def main():
     def gone(reference):
         log.append("gone" if reference() is None else "alive")
 
-    thing = Thing("a")
-    reference = weakref.ref(thing, gone)
-    second = weakref.ref(thing, lambda _: log.append("second"))
-    log.append(reference() is thing)
-    del thing
+    things = {"a": Thing("a"), "kept": Thing("kept")}
+    reference = weakref.ref(things["a"], gone)
+    second = weakref.ref(things["a"], lambda _: log.append("second"))
+    log.append(reference() is things["a"])
+    del things["a"]
     values = weakref.WeakValueDictionary()
-    kept = Thing("kept")
-    values["kept"] = kept
+    values["kept"] = things["kept"]
     values["lost"] = Thing("lost")
     log.append(sorted(values))
     keys = weakref.WeakKeyDictionary()
-    keys[kept] = 1
+    keys[things["kept"]] = 1
     log.append(len(keys))
-    finalizer = weakref.finalize(kept, log.append, "finalized")
+    finalizer = weakref.finalize(things["kept"], log.append, "finalized")
     log.append(finalizer.alive)
-    proxy = weakref.proxy(kept)
+    proxy = weakref.proxy(things["kept"])
     log.append(proxy.name)
-    method = weakref.WeakMethod(kept.__init__)
+    method = weakref.WeakMethod(things["kept"].__init__)
     log.append(method() is not None)
-    del kept, proxy
+    del things["kept"]
     log.append(len(values))
     log.append(finalizer.alive)
     log.append(second() is None)

@@ -160,7 +160,8 @@ def test_no_permission(folder: Path, args: list[str], words: list[str]) -> None:
     (folder / "locked" / "old.log").write_text("worth keeping\n")
     before = snapshot(folder)
     start = (
-        "import os, sys, pymemtrace.commands.run, pymemtrace.commands as commands, importlib.util, io, linecache, time\n"
+        "import importlib.util, io, linecache, os, sys, time, pymemtrace.commands.run\n"
+        "from pymemtrace import commands\n"
         f"os.chdir({str(folder)!r})\n"
         "os.setegid(65534)\nos.seteuid(65534)\n"
         f"sys.exit(commands.main(['run', *{args!r}]))\n"

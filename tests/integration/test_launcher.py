@@ -219,7 +219,12 @@ PROGRAMS: dict[str, str] = {
         print(sys._current_frames().keys() == {__import__('threading').get_ident()})
         """,
     "frame_identity": "import sys\nprint(sys._getframe().f_globals is globals(), sys._getframe().f_locals is locals())",
-    "inspect_stack": "import inspect\ndef f():\n    print([(i.filename, i.lineno, i.function) for i in inspect.stack()])\nf()",
+    "inspect_stack": """
+        import inspect
+        def f():
+            print([(i.filename, i.lineno, i.function) for i in inspect.stack()])
+        f()
+        """,
     "faulthandler": "import faulthandler, sys\ndef f():\n    faulthandler.dump_traceback(sys.stdout)\nf()\n",
     "stacklevel": """
         import warnings
@@ -299,7 +304,10 @@ PROGRAMS: dict[str, str] = {
         print(low)
         """,
     "exc_info": "import sys\nprint(sys.exc_info())\n",
-    "profile_and_trace": "import sys, threading\nprint(sys.gettrace(), threading.current_thread(), threading.active_count())",
+    "profile_and_trace": """
+        import sys, threading
+        print(sys.gettrace(), threading.current_thread(), threading.active_count())
+        """,
     # what it sees of itself
     "names": """
         print(list(globals()))
@@ -332,7 +340,12 @@ PROGRAMS: dict[str, str] = {
     "annotations": "def f(x: int, y: 'str'): pass\nz: float = 1\nprint(f.__annotations__, __annotations__)\n",
     "docstring": "'''The text.'''\nprint(__doc__)\n",
     "source": "import inspect\ndef f():\n    return 1  # here\nprint(inspect.getsource(f), inspect.getsourcefile(f))",
-    "reimport_main": "if __name__ == '__main__':\n    import program\n    print(program.X, program.__spec__.name)\nX = 1",
+    "reimport_main": """
+        if __name__ == '__main__':
+            import program
+            print(program.X, program.__spec__.name)
+        X = 1
+        """,
     "import_neighbour": "import neighbour\nprint(neighbour.WHO, neighbour.__file__)",
     "resources": "import os\nprint(open(os.path.join(os.path.dirname(__file__), 'neighbour.py')).read())",
     "pickle": """
@@ -431,8 +444,17 @@ PROGRAMS: dict[str, str] = {
             os.execv(sys.executable, [sys.executable, *sys.argv, 'again'])
         print('second', sys.argv)
         """,
-    "exec_fails": "import os\ntry:\n    os.execv('/nonexistent', ['x'])\nexcept OSError as error:\n    print(error)\n",
-    "subprocess": "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', 'print(1)'], capture_output=True))",
+    "exec_fails": """
+        import os
+        try:
+            os.execv('/nonexistent', ['x'])
+        except OSError as error:
+            print(error)
+        """,
+    "subprocess": """
+        import subprocess, sys
+        print(subprocess.run([sys.executable, '-c', 'print(1)'], capture_output=True))
+        """,
     # threads, the end
     "thread_outlives_main": """
         import threading, time
@@ -461,7 +483,13 @@ PROGRAMS: dict[str, str] = {
         t.start()
         t.join()
         """,
-    "thread_exits": "import threading, sys\nt = threading.Thread(target=sys.exit, args=(3,))\nt.start()\nt.join()\nprint(1)",
+    "thread_exits": """
+        import threading, sys
+        t = threading.Thread(target=sys.exit, args=(3,))
+        t.start()
+        t.join()
+        print(1)
+        """,
     "atexit_order": """
         import atexit, threading
         for n in range(3):
@@ -495,10 +523,31 @@ PROGRAMS: dict[str, str] = {
         a, _b, c = Dies('a'), Dies('_b'), Dies('c')
         c.self = c
         """,
-    "weakref_finalize": "import weakref\nclass A: pass\na = A()\nweakref.finalize(a, print, 'finalized')\nprint('end')\n",
+    "weakref_finalize": """
+        import weakref
+        class A: pass
+        a = A()
+        weakref.finalize(a, print, 'finalized')
+        print('end')
+        """,
     "unraisable": "class A:\n    def __del__(self):\n        1 / 0\nA()\n",
-    "generator_at_end": "def g():\n    try:\n        yield\n    finally:\n        print('closed')\nx = g()\nnext(x)\n",
-    "asyncio": "import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    print('f')\n    raise ValueError\nasyncio.run(f())\n",
+    "generator_at_end": """
+        def g():
+            try:
+                yield
+            finally:
+                print('closed')
+        x = g()
+        next(x)
+        """,
+    "asyncio": """
+        import asyncio
+        async def f():
+            await asyncio.sleep(0)
+            print('f')
+            raise ValueError
+        asyncio.run(f())
+        """,
     "unittest": """
         import unittest
         class T(unittest.TestCase):
@@ -545,7 +594,10 @@ PROGRAMS: dict[str, str] = {
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         signal.pause()
         """,
-    "signal_mask": "import signal\nprint(signal.pthread_sigmask(signal.SIG_BLOCK, []), signal.getsignal(signal.SIGINT))",
+    "signal_mask": """
+        import signal
+        print(signal.pthread_sigmask(signal.SIG_BLOCK, []), signal.getsignal(signal.SIGINT))
+        """,
     "own_settrace": """
         import sys
         seen = []
@@ -564,15 +616,24 @@ PROGRAMS: dict[str, str] = {
 NEIGHBOUR = "WHO = 'neighbour'\n"
 
 
+# From 3.12 on the interpreter finalizes itself with that exception still set: what it prints then, a SystemError of
+# whatever is called first, depends on which modules are loaded.
+NO_EXIT_STATUS = {"exit_bad_str", "exit_huge"} if sys.version_info >= (3, 12) else set()
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_script(folder: Path, name: str) -> None:
     write(folder / "neighbour.py", NEIGHBOUR)
     write(folder / "program.py", PROGRAMS[name])
+    if name in NO_EXIT_STATUS:
+        native = python("program.py", cwd=folder)
+        assert traced("program.py", log=folder.parent / "logs" / "run.log", cwd=folder).status == native.status
+        return
     same(folder, "program.py", stdin="one\ntwo\nd\u00e9j\u00e0".encode())
 
 
 NEED_A_FILE = {"forkserver", "main_module", "names", "reimport_main", "resources", "spawn"}
-ON_THE_COMMAND_LINE = [name for name in PROGRAMS if name not in NEED_A_FILE]
+ON_THE_COMMAND_LINE = [name for name in PROGRAMS if name not in NEED_A_FILE | NO_EXIT_STATUS]
 
 
 @pytest.mark.parametrize("name", ON_THE_COMMAND_LINE)
@@ -712,8 +773,10 @@ def test_options_of_the_interpreter(folder: Path, options: list[str]) -> None:
 
         package = Path(pymemtrace.__file__).resolve().parent.parent
         log.parent.mkdir()
-        start = f"import sys; sys.path.insert(0, {str(package)!r}); from pymemtrace.commands import main; del sys.path[0]; "
-        start += f"main(['run', '-q', '-o', {str(log)!r}, 'program.py', 'a'])"
+        start = (
+            f"import sys; sys.path.insert(0, {str(package)!r}); from pymemtrace.commands import main; "
+            f"del sys.path[0]; main(['run', '-q', '-o', {str(log)!r}, 'program.py', 'a'])"
+        )
         native = python("program.py", "a", cwd=folder, options=options)
         recorded = python("-c", start, cwd=folder, options=options)
         assert recorded.status == native.status
@@ -778,7 +841,7 @@ def test_source_text(folder: Path, name: str) -> None:
     write(folder / "program.py", SOURCES[name])
     same(folder, "program.py")
     same(folder, "program.py", options=["-W", "error"])
-    if SOURCES[name].isascii():
+    if SOURCES[name].isascii() and name != "unknown_coding":  # Python 3.9 minds it even in -c
         same(folder, "-c", SOURCES[name].decode())
 
 
@@ -968,10 +1031,9 @@ def test_command_to_try_next_works(folder: Path) -> None:
 def test_last_word_without_rows(folder: Path, compute: str) -> None:
     done = python(*LAUNCH, "-v", "--log", "none", "--compute", compute, "-o", "x.log", "-c", "pass", cwd=folder)
     said = done.stderr.decode()
-    assert done.status == 0 and ("  RSS  " in said) == (compute != "nothing") and ("grew most" in said) == (
-        compute == "all"
-    )
-    assert "less -S" in said
+    assert done.status == 0 and "less -S" in said
+    assert ("  RSS  " in said) == (compute != "nothing")
+    assert ("grew most" in said) == (compute == "all")
 
 
 def test_verbose(folder: Path) -> None:
@@ -1043,7 +1105,10 @@ def test_last_word_does_not_go_into_a_file_of_the_program(folder: Path) -> None:
 def test_killed_from_outside(folder: Path, number: signal.Signals) -> None:
     write(folder / "program.py", "import time\nprint('up', flush=True)\ntime.sleep(60)\n")
     process = subprocess.Popen(
-        [sys.executable, *LAUNCH, "-q", "-o", "x.log", "program.py"], cwd=folder, stdout=subprocess.PIPE, env=environment()
+        [sys.executable, *LAUNCH, "-q", "-o", "x.log", "program.py"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        env=environment(),
     )
     try:
         assert process.stdout is not None and process.stdout.readline() == b"up\n"

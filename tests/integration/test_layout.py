@@ -394,6 +394,7 @@ def test_default_name(run_child: RunChild, tmp_path: Path) -> None:
     assert re.fullmatch(r"\d{6}_\d{6}_\d+\.log", paths[0].name)
 
 
+@pytest.mark.not_sanitized
 @pytest.mark.parametrize("mode, threshold", [("threshold", 4096), ("threshold", 40960), ("threshold", 1)])
 def test_threshold_rows(run_child: RunChild, tmp_path: Path, mode: str, threshold: int) -> None:
     # GIVEN a program that grows page by page and shrinks in larger steps
@@ -452,6 +453,7 @@ def run_steps(run_child: RunChild, tmp_path: Path, mode: str, threshold: int) ->
     return {"rss": [row.rss for row in every.rows]}, log.read(path, mode, threshold=threshold)
 
 
+@pytest.mark.not_sanitized
 @pytest.mark.parametrize("threshold", [4096, 16384, 262144])
 def test_previous_rows(run_child: RunChild, tmp_path: Path, threshold: int) -> None:
     # GIVEN the same steps
@@ -468,6 +470,7 @@ def test_previous_rows(run_child: RunChild, tmp_path: Path, threshold: int) -> N
         assert len([row for row in rows if row.tag == "NEXT" and row.function == "touch"]) >= 250
 
 
+@pytest.mark.not_sanitized
 def test_threshold_of_a_page_logs_each_page(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN
     # WHEN

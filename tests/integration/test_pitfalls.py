@@ -14,6 +14,7 @@ PAGE = 4096
 RunChild = Callable[..., Child]
 
 
+@pytest.mark.not_sanitized
 def test_first_sight_of_a_site_hides_no_growth(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN functions that are called for the first time, so that the recorder does its slowest work at their CALL, and
     # that touch one page right after it and return: the time of that work must not hide the fault
@@ -67,6 +68,7 @@ def test_first_sight_of_a_site_hides_no_growth(run_child: RunChild, tmp_path: Pa
     assert total <= 3000 * PAGE + (4 << 20)
 
 
+@pytest.mark.not_sanitized
 def test_rss_is_one_and_the_last_reading_is_each_threads_own(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN two threads that hand a lock to and fro, each growing by a page before it hands over
     source = """
@@ -283,7 +285,7 @@ def test_output_read_by_this_process(run_child: RunChild, tmp_path: Path) -> Non
                rows=len([line for line in lines if not line.startswith(b"#")]) - 1)
     """
     # WHEN
-    done = run_child(source, tmp_path / "fifo", timeout=60)
+    done = run_child(source, tmp_path / "fifo", timeout=40)
     # THEN the program comes to its end; either all rows have arrived, or it was said that they could not
     assert done.result["total"] == sum(range(50_000))
     assert done.result["error"] or done.result["rows"] == done.result["events"] >= 200_000
@@ -382,6 +384,7 @@ GC = """
 """
 
 
+@pytest.mark.not_sanitized
 def test_no_collection_is_ours(run_child: RunChild, probe_folder: Path, tmp_path: Path) -> None:
     # GIVEN a collector that runs at the next object it tracks, and 4,000 sites seen for the first time
     # WHEN they are called under an empty profile function, and under the recorder

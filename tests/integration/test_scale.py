@@ -10,6 +10,7 @@ from support import log
 from support.child import Child
 
 RunChild = Callable[..., Child]
+pytestmark = pytest.mark.not_sanitized
 MIB = 1 << 20
 
 

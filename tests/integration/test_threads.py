@@ -141,6 +141,7 @@ def test_a_thousand_threads_one_after_another(run_child: RunChild, tmp_path: Pat
     assert {f"t{number}" for number in range(1000)} <= set(text.names.values())
 
 
+@pytest.mark.not_sanitized
 def test_memory_does_not_grow_with_threads_that_ended(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN the same program with 100 and with 2,000 threads
     source = """
@@ -211,6 +212,7 @@ def test_many_at_once(run_child: RunChild, tmp_path: Path) -> None:
         assert depth == 0
 
 
+@pytest.mark.not_sanitized
 def test_growth_is_seen_by_the_thread_that_runs_next(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN a thread that grows without any event of its own, while another one reads statm in a loop
     source = """

@@ -44,6 +44,7 @@ _PEAK = re.compile(
     r" in (?P<file>.*)# *(?P<line>-?[0-9]+) (?P<function>[^ #]+)"
 )
 _TRACER = re.compile(r"tracer (?P<bytes>[+-][0-9]+)")
+_END = re.compile(r"end(?:\W|$)")
 _ESCAPE = re.compile(r"\\(?:n|r|t|\\|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})")
 _STRAY_BACKSLASH = re.compile(r"\\")
 # What may never stand in a line as it is: control characters of both sets, line and paragraph separators, surrogates.
@@ -132,7 +133,7 @@ class Log:
         if self.cut or not self.items or not isinstance(self.items[-1], Comment):
             return None
         text = self.items[-1].text
-        return text if text == "end" or text.startswith("end ") else None
+        return text if _END.match(text) else None
 
     @property
     def peaks(self) -> list[Peak]:
@@ -388,7 +389,7 @@ def check_comments(log: Log) -> None:
             if found.after != found.before + 1 or found.before < seen:
                 raise LogError(f"{found} stands after event {seen}")
             waiting.append(found)
-        elif (item.text == "end" or item.text.startswith("end ")) and index + 1 != len(log.items):
+        elif _END.match(item.text) and index + 1 != len(log.items):
             raise LogError("lines after `# end`")
 
 
