@@ -57,6 +57,11 @@ class Measurement:
     def whole(self, mode: str) -> list[float]:
         return [run.whole for run in self.runs if run.mode == mode]
 
+    def keep_whole_rounds(self, rounds: int) -> None:
+        """Forget the runs of later rounds, of which some modes have none."""
+        self.rounds = rounds
+        self.runs = [run for run in self.runs if run.round < rounds]
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -141,7 +146,7 @@ def unusable(wanted: Sequence[modes.Mode], folder: Path, events: int) -> dict[st
 
 
 def measure(case: str, size: str, wanted: Sequence[modes.Mode], rounds: int, seed: int, folder: Path) -> Measurement:
-    """Run it all. Raises: RuntimeError if a process fails."""
+    """Run it all; after Ctrl-C, what the rounds before it gave. Raises: RuntimeError if a process fails."""
     folder.mkdir(parents=True, exist_ok=True)
     place = Place(
         data=prepare(case, size, folder),
@@ -156,12 +161,17 @@ def measure(case: str, size: str, wanted: Sequence[modes.Mode], rounds: int, see
         found.skipped = unusable(wanted, folder, events)
         able = [mode for mode in wanted if mode.name not in found.skipped]
         progress = Progress(rounds * len(able))
-        for number in range(rounds):
-            order = list(able)
-            random.Random(seed + number).shuffle(order)
-            for mode in order:
-                progress.say(f"round {number + 1} of {rounds}: {mode.title}")
-                found.runs += run_mode(case, mode, place, number)
+        try:
+            for number in range(rounds):
+                order = list(able)
+                random.Random(seed + number).shuffle(order)
+                for mode in order:
+                    progress.say(f"round {number + 1} of {rounds}: {mode.title}")
+                    found.runs += run_mode(case, mode, place, number)
+        except KeyboardInterrupt:
+            found.keep_whole_rounds(number)
+            if number == 0:
+                raise
         progress.done()
         found.environment["load after"] = ", ".join(f"{value:.2f}" for value in os.getloadavg())
         return found

@@ -126,7 +126,7 @@ INLINE void record(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, pm
     }
     r->events++;
     uint32_t site = 0;
-    bool far = false;
+    bool far = log == PMT_LOG_PREVIOUS && r->options.threshold == 0; /* 0 is every event, also where nothing was read */
     pmt_gate_answer answer = pmt_gate_ask(&r->gate, now, t->last);
     if (__builtin_expect(answer == PMT_GATE_SKIP, 1)) {
         t->last = now;

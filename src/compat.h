@@ -54,7 +54,8 @@ extern int _PyEval_SetProfile(PyThreadState *tstate, Py_tracefunc func, PyObject
 /* The frames below a call, put out of sight and back: the program is to find nothing beneath its own first frame. */
 typedef struct pmt_bare {
     void *frame;
-    int used; /* recursion that was spent */
+    int used;   /* recursion that was spent */
+    int c_used; /* and of C's own count, which 3.12 and 3.13 have */
 } pmt_bare;
 
 #if PY_VERSION_HEX >= 0x030D0000
@@ -75,11 +76,23 @@ typedef struct pmt_bare {
 #define PMT_RECURSION_GIVE(t, n) ((t)->recursion_depth -= (n))
 #endif
 
+#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+#define PMT_C_USED(t) (Py_C_RECURSION_LIMIT - (t)->c_recursion_remaining)
+#define PMT_C_GIVE(t, n) ((t)->c_recursion_remaining += (n))
+#elif PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030E0000
+#define PMT_C_USED(t) (C_RECURSION_LIMIT - (t)->c_recursion_remaining)
+#define PMT_C_GIVE(t, n) ((t)->c_recursion_remaining += (n))
+#else
+#define PMT_C_USED(t) 0
+#define PMT_C_GIVE(t, n) ((void)(t), (void)(n))
+#endif
+
 static inline pmt_bare pmt_bare_enter(PyThreadState *t)
 {
-    pmt_bare saved = {.frame = PMT_TOP_FRAME(t), .used = PMT_RECURSION_USED(t)};
+    pmt_bare saved = {.frame = PMT_TOP_FRAME(t), .used = PMT_RECURSION_USED(t), .c_used = PMT_C_USED(t)};
     PMT_TOP_FRAME(t) = NULL;
     PMT_RECURSION_GIVE(t, saved.used);
+    PMT_C_GIVE(t, saved.c_used);
     return saved;
 }
 
@@ -87,6 +100,7 @@ static inline void pmt_bare_leave(PyThreadState *t, pmt_bare saved)
 {
     PMT_TOP_FRAME(t) = saved.frame;
     PMT_RECURSION_GIVE(t, -saved.used);
+    PMT_C_GIVE(t, -saved.c_used);
 }
 
 /* 3.12: the pending exception is one object (gh-101578). */

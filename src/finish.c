@@ -192,6 +192,7 @@ PyObject *pmt_stats(pmt_recorder *r)
         {"tracer_bytes", r->arena.mapped},
         {"tracer_growth", r->tracer_growth},
         {"suspended_growth", r->suspended_growth},
+        {"passed_through", (int64_t)r->passed_through},
         {"foreign", r->foreign},
         {"sites", (int64_t)r->sites.used},
         {"granularity", r->granularity},

@@ -92,6 +92,29 @@ static void end_by_interrupt(void) /* as the interpreter does: a shell has to se
     _exit(SIGINT + 128);
 }
 
+/* The caller never gets its arguments back. What it holds would keep the program's objects alive at the end, and their
+ * __del__ would not be called. */
+static void let_go(PyObject *args)
+{
+    for (Py_ssize_t i = 0; i < 2; i++) {
+        PyObject *old = PyTuple_GET_ITEM(args, i);
+        Py_INCREF(Py_None);
+        PyTuple_SET_ITEM(args, i, Py_None);
+        Py_DECREF(old);
+    }
+}
+
+static void forget_file(void) /* as the interpreter does when a script has ended, but for SystemExit */
+{
+    static const char *const names[] = {"__file__", "__cached__"};
+    PyObject *main = PyImport_AddModule("__main__"), *dict = main == NULL ? NULL : PyModule_GetDict(main);
+    for (size_t i = 0; i < 2; i++) {
+        if (dict == NULL || PyDict_DelItemString(dict, names[i]) < 0) {
+            PyErr_Clear();
+        }
+    }
+}
+
 PyObject *pmt_run_main(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *target, *namespace, *tracer, *at_end;
@@ -112,15 +135,23 @@ PyObject *pmt_run_main(PyObject *Py_UNUSED(module), PyObject *args)
     if (register_at_exit(tracer, at_end) < 0) {
         return NULL;
     }
+    Py_INCREF(target);
+    Py_INCREF(namespace);
     pmt_bare saved = pmt_bare_enter(PyThreadState_Get());
     if (pmt_tracer_start((pmt_tracer *)tracer) < 0) { /* the caller says what was wrong */
         pmt_bare_leave(PyThreadState_Get(), saved);
         Py_CLEAR(at_end_tracer);
         Py_CLEAR(at_end_function);
+        Py_DECREF(target);
+        Py_DECREF(namespace);
         return NULL;
     }
+    let_go(args);
     int status = 0;
+    bool script = PyCode_Check(target) && PyDict_GetItemString(namespace, "__file__") != NULL;
     PyObject *result = call(target, namespace);
+    Py_DECREF(target);
+    Py_DECREF(namespace); /* from here on `__main__` alone keeps it */
     if (result == NULL) {
         PyObject *type_now = PyErr_Occurred(); /* borrowed */
         bool interrupted = type_now == PyExc_KeyboardInterrupt;
@@ -131,5 +162,8 @@ PyObject *pmt_run_main(PyObject *Py_UNUSED(module), PyObject *args)
         status = 1;
     }
     Py_XDECREF(result);
+    if (script) {
+        forget_file();
+    }
     Py_Exit(status);
 }

@@ -22,29 +22,40 @@ static inline const PyMethodDef *pmt_c_function(PyObject *arg) /* of a C event: 
     return ((PyCFunctionObject *)arg)->m_ml;
 }
 
-/* The first eight bytes of a name, zeros behind its end. */
-static inline uint64_t pmt_name_start(const char *name)
+/* A hash of what a name says, eight bytes at a time: names of C functions rarely have sixteen. */
+static inline uint64_t pmt_name_hash(const char *name)
 {
-    uint64_t word = 0;
+    uint64_t hash = 0;
+    for (;;) {
+        uint64_t word = 0, ended;
 #ifndef __SANITIZE_ADDRESS__ /* a load within one page is safe whatever lies behind the name, but not in its eyes */
-    if (((uintptr_t)name & 4095) <= 4088) {
-        memcpy(&word, name, 8);
-        uint64_t zeros = (word - 0x0101010101010101u) & ~word & 0x8080808080808080u; /* its lowest bit is exact */
-        return zeros == 0 ? word : word & (((zeros & (0 - zeros)) >> 7) - 1);
-    }
+        if (__builtin_expect(((uintptr_t)name & 4095) <= 4088, 1)) {
+            memcpy(&word, name, 8);
+            ended = (word - 0x0101010101010101u) & ~word & 0x8080808080808080u; /* its lowest bit marks the first zero */
+            word = ended == 0 ? word : word & (((ended & (0 - ended)) >> 7) - 1);
+        }
+        else
 #endif
-    for (unsigned i = 0; i < 8 && name[i] != '\0'; i++) {
-        word |= (uint64_t)(unsigned char)name[i] << 8 * i;
+        {
+            unsigned i = 0;
+            for (; i < 8 && name[i] != '\0'; i++) {
+                word |= (uint64_t)(unsigned char)name[i] << 8 * i;
+            }
+            ended = i < 8;
+        }
+        hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
+        if (ended != 0) {
+            return hash;
+        }
+        name += 8;
     }
-    return word;
 }
 
 /* Some binders allocate PyMethodDef on the heap, free it, and get the same place for another function, with the same
  * place for its name: what the name says is part of the identity. */
 static inline uint64_t pmt_function_id(const PyMethodDef *def)
 {
-    uint64_t at = (uint64_t)(uintptr_t)def->ml_name, word = pmt_name_start(def->ml_name);
-    return ((uint64_t)(uintptr_t)def ^ (at << 23 | at >> 41)) + word * 0x9E3779B97F4A7C15u;
+    return (uint64_t)(uintptr_t)def ^ pmt_name_hash(def->ml_name == NULL ? "" : def->ml_name);
 }
 
 /* What the slot of a code object holds: the recording's generation and its number there; never an address. */

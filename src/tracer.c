@@ -225,6 +225,7 @@ static int may_start(const pmt_tracer *t)
     }
     pmt_recorder *r = pmt_active;
     if (r != NULL && r->state != PMT_OFF && r->thread != PyThread_get_thread_ident()) {
+        r->passed_through++;
         PyErr_Format(PyExc_RuntimeError, "another thread is recording, into %s",
                      r->options.has_file ? r->output.path : "no file");
         return -1;
@@ -404,7 +405,7 @@ static void end_innermost(void)
     if (pmt_active == NULL) {
         replaced = engine->remove(r);
     }
-    if (untraced > 0 || replaced > 0) {
+    if (untraced > 0 || replaced > 0 || r->passed_through > 0) {
         char line[160];
         pmt_state state = r->state;
         r->state = state == PMT_FAILED ? state : PMT_RUNNING; /* for these last lines */
@@ -414,6 +415,11 @@ static void end_innermost(void)
         }
         if (replaced > 0) {
             snprintf(line, sizeof line, "threads whose profile function the program had replaced or removed: %d", replaced);
+            pmt_recorder_text(r, line, strlen(line));
+        }
+        if (r->passed_through > 0) {
+            snprintf(line, sizeof line, "recordings of other threads that passed through: %llu",
+                     (unsigned long long)r->passed_through);
             pmt_recorder_text(r, line, strlen(line));
         }
         r->state = state;

@@ -65,7 +65,7 @@ def _growth(growth: Sequence[tuple[str, int, str, int, int]]) -> Iterator[str]:
 def _details(stats: Mapping[str, Any]) -> Iterator[str]:
     yield f"  engine      {stats['engine']}, computed: {stats['compute']}, logged: {stats['log']}"
     yield f"  readings    {stats['readings']:,} made, {stats['skipped']:,} skipped by the gate"
-    yield f"  gate        {stats['gate_first']:,} cycles at first, {stats['gate_last']:,} at last"
+    yield f"  gate        {stats['gate_first']:,} ticks at first, {stats['gate_last']:,} at last"
     yield f"  audit       {stats['audit_tried']:,} skipped readings made anyway, {stats['audit_differed']:,} differed"
     yield (
         f"  granularity {_count(stats['granularity'], 'byte')} of RSS, "

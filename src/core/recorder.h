@@ -64,6 +64,7 @@ typedef struct pmt_recorder {
     uint64_t rows;
     pmt_growth growth;
     int64_t mapped_seen, mapped_sent, tracer_growth, suspended_growth, suspended_at;
+    uint64_t passed_through; /* starts of other threads that were refused: decorated calls go on without */
     uint64_t threads_new;    /* threads begun since the start that made events */
     uint64_t threads_before; /* id of a thread state made at the start: later ones are greater */
     uint64_t threads_made;   /* how many were made before the start */

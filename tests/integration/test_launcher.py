@@ -633,7 +633,15 @@ def test_script(folder: Path, name: str) -> None:
 
 
 NEED_A_FILE = {"forkserver", "main_module", "names", "reimport_main", "resources", "spawn"}
-ON_THE_COMMAND_LINE = [name for name in PROGRAMS if name not in NEED_A_FILE | NO_EXIT_STATUS]
+# Where -c has a way of its own: what is shown of the source, the names of `__main__`, the stack, the end.
+OTHERWISE = {"argv", "atexit_order", "del_at_teardown", "exception_deep", "exception_from", "exit_text", "frames"}
+OTHERWISE |= {"fork", "import_neighbour", "keyboard_interrupt", "names_at_end", "path", "pickle", "print_stack"}
+OTHERWISE |= {"recursion_depth", "sigterm", "source", "stacklevel", "stdin_input", "thread_raises"}
+ON_THE_COMMAND_LINE = [
+    pytest.param(name, marks=() if name in OTHERWISE else pytest.mark.slow_once)
+    for name in PROGRAMS
+    if name not in NEED_A_FILE | NO_EXIT_STATUS
+]
 
 
 @pytest.mark.parametrize("name", ON_THE_COMMAND_LINE)

@@ -109,11 +109,11 @@ class Log:
     cut: bool = False  # the last line was not complete
     names: dict[int, str] = field(default_factory=dict)  # tid -> last name given
 
-    @property
+    @functools.cached_property
     def rows(self) -> list[Row]:
         return [item for item in self.items if isinstance(item, Row)]
 
-    @property
+    @functools.cached_property
     def comments(self) -> list[Comment]:
         return [item for item in self.items if isinstance(item, Comment)]
 

@@ -146,6 +146,12 @@ def test_json_holds_every_run():
     assert [run["work"] for run in data["runs"]] == [1.0, 2.0]
 
 
+def test_rounds_that_were_cut_short_are_forgotten():
+    found = measurement(untraced=[1.0, 2.0, 3.0], floor=[1.0, 2.0])
+    found.keep_whole_rounds(2)
+    assert (found.rounds, found.seconds("untraced"), found.seconds("floor")) == (2, [1.0, 2.0], [1.0, 2.0])
+
+
 def test_choosing_modes():
     assert [mode.name for mode in modes.choose("floor, untraced")] == ["untraced", "floor"]
     assert modes.choose(None) == modes.MODES
