@@ -274,8 +274,13 @@ static int open_recorder(pmt_tracer *t, pmt_recorder **out)
     free(text);
     if (rc < 0) {
         if (rc == -EDEADLK) {
-            PyErr_Format(PyExc_RuntimeError, "%s is read by this process itself: once full, it would stop for ever",
-                         t->absolute);
+            PyObject *e = PyObject_CallFunction(PyExc_OSError, "isN", EDEADLK,
+                                                "this process itself reads that pipe, and could not empty it for us",
+                                                PyUnicode_DecodeFSDefault(t->absolute));
+            if (e != NULL) {
+                PyErr_SetObject(PyExc_OSError, e);
+                Py_DECREF(e);
+            }
         }
         else {
             pmt_raise(rc, t->absolute);
