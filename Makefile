@@ -16,7 +16,7 @@ EXAMPLE := examples/las_to_html
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all build test-core leaks asan tsan layers lint bench bench-quick clean distclean
+.PHONY: help demo test test-all build test-core leaks asan asan-core asan-python tsan layers lint bench bench-quick clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -113,8 +113,12 @@ ASAN_COPY := src pymemtrace tests examples benchmarks $(wildcard docs tools) set
 	$(wildcard README.md CHANGELOG.md CONTRIBUTING.md MANIFEST.in noxfile.py .gitignore)
 ASAN_LIBRARIES = $(foreach name,libasan.so libubsan.so libstdc++.so.6,$(filter /%,$(shell $(CC) -print-file-name=$(name))))
 
-asan: $(CORE_TESTS:%=build/core/asan/%) $(VENV)/.dev ## the core's tests, then all tests, under ASan and UBSan
+asan: asan-core asan-python ## the core's tests, then all tests, under ASan and UBSan
+
+asan-core: $(CORE_TESTS:%=build/core/asan/%)
 	$(call run_core,$(CORE_TESTS:%=build/core/asan/%),ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1)
+
+asan-python: $(VENV)/.dev
 	@mkdir -p build/asan
 	@cd build/asan && rm -rf $(ASAN_COPY)
 	@cp -R --preserve=timestamps $(ASAN_COPY) build/asan

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from types import CodeType, TracebackType
-from typing import Any, NoReturn, final
+from typing import Any, NoReturn
 
 class Tracer:
     """One recording of this process: RSS at every Python and C call and return, into a file.
@@ -46,16 +46,14 @@ class Tracer:
         """Uninstall, drain, write the end, close. A second call does nothing. Returns `error`; never raises."""
 
     def __enter__(self) -> Tracer: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         """stop(); one RuntimeWarning if the recording had ended by an error."""
 
     def write_message(self, text: str) -> None:
         """Put a `# text` line into the log, in order. Raises: ValueError when not recording."""
 
     def growth(self, limit: int = 5) -> list[tuple[str, int, str, int, int]]:
-        """Who grew most by the charging rule: (file, line, function, net bytes, times), largest first; limit -1: all."""
+        """Who grew most, charged by the rule: (file, line, function, net bytes, times), largest first; -1: all."""
 
     def stats(self) -> dict[str, Any]:
         """All counters of the recording so far; bytes, seconds, counts (docs/api.md lists the keys)."""
@@ -80,9 +78,7 @@ class Profile:
     filepath: the log, may be an existing empty file; None: the default name.
     """
 
-    def __init__(
-        self, d_rss_trigger: int = -1, message: str | None = None, filepath: str | None = None
-    ) -> None: ...
+    def __init__(self, d_rss_trigger: int = -1, message: str | None = None, filepath: str | None = None) -> None: ...
     def __enter__(self) -> Profile: ...
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
