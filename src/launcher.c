@@ -16,7 +16,11 @@ static pid_t at_end_pid;
 
 static PyObject *call(PyObject *target, PyObject *namespace)
 {
-    if (PyCode_Check(target)) {
+    if (PyCode_Check(target)) { /* without a frame beneath, 3.9 would find no builtins */
+        if (PyDict_GetItemString(namespace, "__builtins__") == NULL &&
+            PyDict_SetItemString(namespace, "__builtins__", PyEval_GetBuiltins()) < 0) {
+            return NULL;
+        }
         return PyEval_EvalCode(target, namespace, namespace);
     }
     return PyObject_Call(target, namespace, NULL);

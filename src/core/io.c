@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define UNIQUE_TRIES 10000
+#define OWN_READER_TRIES 8 /* of 10 ms */
 
 ssize_t (*pmt_sys_write)(int fd, const void *p, size_t n) = write;
 
@@ -163,18 +164,32 @@ static int reopen(const pmt_output *o)
 }
 
 /* Does this process hold the reading end of the pipe that fd writes to? It could not empty it while it waits for us. */
-static bool read_by_ourselves(int fd)
+static bool reading_end_here(int fd, const struct stat *pipe)
 {
-    struct stat pipe, st;
-    DIR *dir = fstat(fd, &pipe) == 0 && S_ISFIFO(pipe.st_mode) ? opendir("/proc/self/fd") : NULL;
+    struct stat st;
+    DIR *dir = opendir("/proc/self/fd");
     bool found = false;
     for (struct dirent *e; dir != NULL && !found && (e = readdir(dir)) != NULL;) {
         int other = atoi(e->d_name), flags = e->d_name[0] == '.' ? -1 : fcntl(other, F_GETFL);
         found = flags >= 0 && other != fd && (flags & O_ACCMODE) != O_WRONLY && fstat(other, &st) == 0 &&
-                st.st_dev == pipe.st_dev && st.st_ino == pipe.st_ino;
+                st.st_dev == pipe->st_dev && st.st_ino == pipe->st_ino;
     }
     if (dir != NULL) {
         closedir(dir);
+    }
+    return found;
+}
+
+/* A thread that is just opening it lets us through before its own number is there: looked for a while. */
+static bool read_by_ourselves(int fd)
+{
+    struct stat pipe;
+    bool found = false;
+    if (fstat(fd, &pipe) == 0 && S_ISFIFO(pipe.st_mode)) {
+        for (int i = 0; i < OWN_READER_TRIES && !found; i++) {
+            usleep(i == 0 ? 0 : 10000);
+            found = reading_end_here(fd, &pipe);
+        }
     }
     return found;
 }
