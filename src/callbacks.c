@@ -19,8 +19,29 @@
 
 static PyObject *hook; /* the profile object of all threads; made once, for the process's life */
 
+static PyObject *threading_before; /* owned; threading's hook before us, NULL: not touched */
+
+/* Where the program imported threading after our start: in the callback, hence by look-ups in dictionaries alone. */
+static void hook_threading_late(void)
+{
+    PyObject *modules = PyImport_GetModuleDict();
+    PyObject *threading = modules == NULL ? NULL : PyDict_GetItemString(modules, "threading");
+    if (threading_before == NULL && threading != NULL && PyModule_Check(threading)) {
+        PyObject *names = PyModule_GetDict(threading);
+        if (PyDict_GetItemString(names, "_profile_hook") == Py_None &&
+            PyDict_SetItemString(names, "_profile_hook", hook) == 0) {
+            Py_INCREF(Py_None);
+            threading_before = Py_None;
+        }
+        PyErr_Clear();
+    }
+}
+
 NOINLINE void leave_by(pmt_recorder *r, pmt_mark mark)
 {
+    if (mark == PMT_MARK_THREAD) {
+        hook_threading_late();
+    }
     if (mark != PMT_MARK_EXIT && mark != PMT_MARK_EXEC) {
         return;
     }
@@ -291,7 +312,6 @@ typedef struct before {
 } before;
 
 static before *befores;
-static PyObject *threading_before; /* owned; threading's hook before us, NULL: not touched */
 
 static int remember(PyThreadState *t)
 {
@@ -332,11 +352,8 @@ static int hook_threading(bool on)
 {
     PyObject *name = PyUnicode_FromString("threading"), *threading = name == NULL ? NULL : PyImport_GetModule(name);
     Py_XDECREF(name);
-    if (threading == NULL && on && !PyErr_Occurred()) {
-        threading = PyImport_ImportModule("threading");
-    }
     if (threading == NULL) {
-        return PyErr_Occurred() ? -1 : 0;
+        return PyErr_Occurred() ? -1 : 0; /* not imported: see hook_threading_late */
     }
     int rc = 0;
     PyObject *now = PyObject_GetAttrString(threading, "_profile_hook");
@@ -345,8 +362,9 @@ static int hook_threading(bool on)
         now = NULL;
         rc = PyObject_SetAttrString(threading, "_profile_hook", hook);
     }
-    else if (!on && now == hook) {
-        rc = PyObject_SetAttrString(threading, "_profile_hook", threading_before == NULL ? Py_None : threading_before);
+    else if (!on) {
+        PyObject *back = threading_before == NULL ? Py_None : threading_before;
+        rc = now == hook ? PyObject_SetAttrString(threading, "_profile_hook", back) : 0;
         Py_CLEAR(threading_before);
     }
     Py_XDECREF(now);

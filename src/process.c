@@ -69,22 +69,29 @@ uint32_t pmt_next_generation(void)
 int pmt_process_init(void)
 {
     static const struct {
-        const char *name;
+        const char *module, *name;
         pmt_mark mark;
-    } functions[] = {{"_exit", PMT_MARK_EXIT},  {"abort", PMT_MARK_EXIT}, {"execv", PMT_MARK_EXEC},
-                     {"execve", PMT_MARK_EXEC}, {"fork", PMT_MARK_FORK},  {"forkpty", PMT_MARK_FORK}};
-    PyObject *posix = PyImport_ImportModule("posix");
-    if (posix == NULL) {
-        return -1;
-    }
+    } functions[] = {{"posix", "_exit", PMT_MARK_EXIT},
+                     {"posix", "abort", PMT_MARK_EXIT},
+                     {"posix", "execv", PMT_MARK_EXEC},
+                     {"posix", "execve", PMT_MARK_EXEC},
+                     {"posix", "fork", PMT_MARK_FORK},
+                     {"posix", "forkpty", PMT_MARK_FORK},
+                     {"_thread", "start_new_thread", PMT_MARK_THREAD},
+                     {"_thread", "start_new", PMT_MARK_THREAD},
+                     {"_thread", "start_joinable_thread", PMT_MARK_THREAD}}; /* 3.13 */
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        PyObject *f = PyObject_GetAttrString(posix, functions[i].name);
+        PyObject *module = PyImport_ImportModule(functions[i].module);
+        if (module == NULL) {
+            return -1;
+        }
+        PyObject *f = PyObject_GetAttrString(module, functions[i].name);
         if (f != NULL && PyCFunction_Check(f)) {
             pmt_mark_add(((PyCFunctionObject *)f)->m_ml, functions[i].mark);
         }
         Py_XDECREF(f);
+        Py_DECREF(module);
         PyErr_Clear();
     }
-    Py_DECREF(posix);
     return 0;
 }

@@ -13,7 +13,8 @@ typedef enum pmt_mark {
     PMT_MARK_OWN,   /* our start and stop functions: never events */
     PMT_MARK_EXIT,  /* os._exit, os.abort: the end is written before */
     PMT_MARK_EXEC,  /* os.execv, os.execve: likewise, and taken back if they fail */
-    PMT_MARK_FORK   /* os.fork, os.forkpty: our thread starts again when they return */
+    PMT_MARK_FORK,  /* os.fork, os.forkpty: our thread starts again when they return */
+    PMT_MARK_THREAD /* _thread.start_new_thread: before it, threading is told to give new threads our function */
 } pmt_mark;
 
 #define PMT_MAX_MARKS 64
@@ -22,7 +23,7 @@ typedef enum pmt_mark {
 extern uint64_t pmt_mark_bits; /* a bit for each marked function's address: most calls are told by it alone */
 extern uint64_t pmt_hidden_bits[16]; /* likewise for hidden code objects: one bit of 1,024 each */
 
-int pmt_process_init(void);                       /* marks the functions of posix: 0, or -1 with an exception */
+int pmt_process_init(void);                       /* marks functions of posix and _thread: 0, or -1 with an exception */
 void pmt_mark_add(const PyMethodDef *def, pmt_mark mark);
 pmt_mark pmt_mark_find(const PyMethodDef *def);
 int pmt_hide(PyCodeObject *code);                 /* keeps it for ever; 0, or -1 with an exception */

@@ -66,7 +66,7 @@ uint32_t pmt_code_first(pmt_recorder *r, PyCodeObject *code)
     return id;
 }
 
-uint32_t pmt_site_first(pmt_recorder *r, PyFrameObject *frame, uint64_t key, uint64_t function, const PyMethodDef *def)
+static uint32_t site_first(pmt_recorder *r, PyFrameObject *frame, uint64_t key, uint64_t function, const PyMethodDef *def)
 {
     if (key >> 32 == 0) {
         return 0; /* pmt_code_first failed */
@@ -84,10 +84,24 @@ uint32_t pmt_site_first(pmt_recorder *r, PyFrameObject *frame, uint64_t key, uin
     return site;
 }
 
+uint32_t pmt_site_search(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, uint32_t place, uint64_t function,
+                         PyObject *arg)
+{
+    uint64_t key = (uint64_t)pmt_code_of(r, code) << 32 | place;
+    uint32_t site = pmt_sites_find(&r->sites, key, function);
+    if (__builtin_expect(site == 0, 0)) {
+        site = site_first(r, frame, key, function, (place & 7) >= PMT_C_CALL ? pmt_c_function(arg) : NULL);
+    }
+    if (site != 0) {
+        pmt_sites_follow(&r->sites, site, code);
+    }
+    return site;
+}
+
 uint32_t pmt_site_charged(pmt_recorder *r, PyFrameObject *frame)
 {
     uint32_t code = pmt_code_of(r, pmt_frame_code(frame));
     uint64_t key = pmt_site_key(code, pmt_frame_offset(frame), PMT_CHARGED);
     uint32_t site = pmt_sites_find(&r->sites, key, 0);
-    return site != 0 ? site : pmt_site_first(r, frame, key, 0, NULL);
+    return site != 0 ? site : site_first(r, frame, key, 0, NULL);
 }

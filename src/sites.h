@@ -12,9 +12,10 @@ extern Py_ssize_t pmt_code_index; /* of our extra slot on code objects */
 
 int pmt_pysites_init(void); /* once an interpreter: 0, or -1 with an exception */
 
-/* First sights, out of line; 0: no memory, r has failed. */
+/* Out of line; 0: no memory, r has failed. */
 uint32_t pmt_code_first(pmt_recorder *r, PyCodeObject *code);
-uint32_t pmt_site_first(pmt_recorder *r, PyFrameObject *frame, uint64_t key, uint64_t function, const PyMethodDef *def);
+uint32_t pmt_site_search(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, uint32_t place, uint64_t function,
+                         PyObject *arg); /* a site that was not the expected one; arg: as CPython gives it */
 uint32_t pmt_site_charged(pmt_recorder *r, PyFrameObject *frame); /* the Python function of `frame`, where it is */
 
 static inline const PyMethodDef *pmt_c_function(PyObject *arg) /* of a C event: always a builtin's method definition */
@@ -70,14 +71,10 @@ static inline uint32_t pmt_code_of(pmt_recorder *r, PyCodeObject *code)
 static inline uint32_t pmt_site_of(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, pmt_kind kind,
                                    PyObject *arg)
 {
-    uint64_t key = pmt_site_key(pmt_code_of(r, code), pmt_frame_offset(frame), kind), function = 0;
-    const PyMethodDef *def = NULL;
-    if (kind >= PMT_C_CALL) {
-        def = pmt_c_function(arg);
-        function = pmt_function_id(def);
-    }
-    uint32_t site = pmt_sites_find(&r->sites, key, function);
-    return __builtin_expect(site != 0, 1) ? site : pmt_site_first(r, frame, key, function, def);
+    uint32_t place = pmt_site_place(pmt_frame_offset(frame), kind);
+    uint64_t function = kind >= PMT_C_CALL ? pmt_function_id(pmt_c_function(arg)) : 0;
+    uint32_t site = pmt_sites_expect(&r->sites, code, place, function);
+    return __builtin_expect(site != 0, 1) ? site : pmt_site_search(r, frame, code, place, function, arg);
 }
 
 #endif

@@ -134,8 +134,11 @@ static void set_name(pmt_thread *t)
         }
         n -= n > 0;
     }
-    t->name.len = (uint32_t)n;
     t->name.tid = (uint32_t)syscall(SYS_gettid);
+    if (name == NULL && t->name.tid == (uint32_t)getpid()) { /* what threading would call it */
+        n = strlen(strcpy(t->name.bytes, "MainThread"));
+    }
+    t->name.len = (uint32_t)n;
     pmt_exc_restore(saved);
 }
 

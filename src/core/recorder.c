@@ -328,6 +328,7 @@ void pmt_recorder_resume(pmt_recorder *r)
     if (r->state != PMT_SUSPENDED) {
         return;
     }
+    pmt_sites_distrust(&r->sites); /* the nested one's marks were on the code objects, their deaths told to it */
     restart_writer(r); /* a fork of the nested one may have ended it */
     int64_t rss = pmt_rss_read(&r->rss);
     if (r->state != PMT_RUNNING || rss < 0) {

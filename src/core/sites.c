@@ -25,7 +25,10 @@ int pmt_sites_init(pmt_sites *s, pmt_arena *a)
     if (rc == 0) {
         rc = pmt_table_reach(&s->codes, 1);
     }
-    return rc == 0 ? pmt_table_reach(&s->sites, PMT_SITE_FIRST) : rc;
+    if (rc == 0 && (rc = pmt_table_reach(&s->sites, PMT_SITE_FIRST)) == 0) {
+        s->expected = &pmt_sites_at(s, 0)->successor; /* site 0, which no object has */
+    }
+    return rc;
 }
 
 void pmt_sites_free(pmt_sites *s)
@@ -111,12 +114,30 @@ uint32_t pmt_sites_add(pmt_sites *s, uint64_t key, uint64_t function, uint32_t n
     return id;
 }
 
+void pmt_sites_follow(pmt_sites *s, uint32_t site, const void *object)
+{
+    pmt_site *now = pmt_sites_at(s, site);
+    now->object = object;
+    *s->expected = site;
+    s->expected = &now->successor;
+}
+
+void pmt_sites_distrust(pmt_sites *s)
+{
+    for (uint32_t id = PMT_SITE_FIRST; id < s->high_site; id++) {
+        pmt_sites_at(s, id)->object = NULL;
+    }
+}
+
 void pmt_sites_code_died(pmt_sites *s, uint32_t code, uint64_t head, uint64_t events)
 {
     pmt_code *c = pmt_sites_code(s, code);
     c->died_at = head;
     c->died_event = (uint32_t)events;
     c->next = 0;
+    for (uint32_t id = c->sites; id != 0; id = pmt_sites_at(s, id)->next) {
+        pmt_sites_at(s, id)->object = NULL; /* CPython gives the address to the next one */
+    }
     if (s->dead_last != 0) {
         pmt_sites_code(s, s->dead_last)->next = code;
     }

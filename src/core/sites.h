@@ -25,9 +25,11 @@ typedef struct pmt_site {
     int32_t line;
     uint32_t next;         /* of the same code object, or of the free */
     uint32_t generation;   /* changes when the id gets a new meaning: caches compare it */
+    const void *object;    /* the code object's address while it lives, to compare only; NULL: dead */
+    uint32_t successor;    /* the site that followed this one last time */
 } pmt_site;
 
-_Static_assert(sizeof(pmt_site) == 32, "a site and its two slots stay below 64 bytes");
+_Static_assert(sizeof(pmt_site) == 48, "a site and its two slots: 64 bytes");
 
 typedef struct pmt_sites {
     pmt_arena *arena;
@@ -38,6 +40,7 @@ typedef struct pmt_sites {
     uint64_t mask;
     uint32_t used, high_site, free_site, high_code, free_code;
     uint32_t dead_first, dead_last; /* queue of dead code objects, oldest first */
+    uint32_t *expected;    /* the successor of the last event's site: four times in five it is this event's */
 } pmt_sites;
 
 int pmt_sites_init(pmt_sites *s, pmt_arena *a);
@@ -45,6 +48,9 @@ void pmt_sites_free(pmt_sites *s);
 
 uint32_t pmt_sites_new_code(pmt_sites *s);   /* 0: no memory. The caller fills file, name, first_line */
 uint32_t pmt_sites_add(pmt_sites *s, uint64_t key, uint64_t function, uint32_t name, int32_t line); /* 0: no memory */
+/* What pmt_sites_expect compares from now on; `object` is known by nothing else once its death was told. */
+void pmt_sites_follow(pmt_sites *s, uint32_t site, const void *object);
+void pmt_sites_distrust(pmt_sites *s); /* objects may have died untold: forgets all addresses */
 void pmt_sites_code_died(pmt_sites *s, uint32_t code, uint64_t head, uint64_t events);
 /* Forgets the dead that the writer has passed, but for those of the last event: `previous` may still send that one. */
 void pmt_sites_reclaim(pmt_sites *s, uint64_t tail, uint64_t events);
@@ -59,9 +65,14 @@ static inline pmt_site *pmt_sites_at(const pmt_sites *s, uint32_t site)
     return pmt_table_at(&s->sites, site);
 }
 
+static inline uint32_t pmt_site_place(int offset, pmt_kind kind) /* low half of the key */
+{
+    return ((uint32_t)(offset + 1) & 0x1FFFFFFFu) << 3 | (uint32_t)kind;
+}
+
 static inline uint64_t pmt_site_key(uint32_t code, int offset, pmt_kind kind)
 {
-    return (uint64_t)code << 32 | (uint64_t)((uint32_t)(offset + 1) & 0x1FFFFFFFu) << 3 | (uint64_t)kind;
+    return (uint64_t)code << 32 | pmt_site_place(offset, kind);
 }
 
 static inline pmt_kind pmt_site_kind(const pmt_site *site)
@@ -90,6 +101,19 @@ static inline uint32_t pmt_sites_find(const pmt_sites *s, uint64_t key, uint64_t
             }
         }
     }
+}
+
+/* The site of (object, low half of the key, function) if it is the expected one; 0: ask pmt_sites_find, then tell
+ * pmt_sites_follow. Saves the code object's number, the hash and the slot. */
+static inline uint32_t pmt_sites_expect(pmt_sites *s, const void *object, uint32_t place, uint64_t function)
+{
+    uint32_t id = *s->expected;
+    pmt_site *site = pmt_sites_at(s, id);
+    if (site->object != object || (uint32_t)site->key != place || site->function != function) {
+        return 0;
+    }
+    s->expected = &site->successor;
+    return id;
 }
 
 #endif
