@@ -113,29 +113,21 @@ INLINE void row(pmt_recorder *r, pmt_thread *t, uint32_t site, uint64_t now)
     uint64_t clock = pmt_recorder_clock(r, now);
     pmt_recorder_send_row(r, site, t->slot, r->events - 1, clock, (uint64_t)r->rss_now);
     r->clock_sent = clock;
-    r->rss_logged = r->rss_now;
-}
-
-INLINE bool far_enough(const pmt_recorder *r)
-{
-    int64_t d = r->rss_now - r->rss_logged;
-    return r->events == 1 || (uint64_t)(d < 0 ? -d : d) >= r->options.threshold;
+    pmt_filter_logged(&r->filter, r->events - 1, r->rss_now);
 }
 
 INLINE void previous(pmt_recorder *r, pmt_thread *t, uint32_t site, uint64_t now, bool far)
 {
-    uint64_t event = r->events - 1, clock = pmt_recorder_clock(r, now);
+    pmt_seen seen = {r->events - 1, pmt_recorder_clock(r, now), r->rss_now, site, t->slot};
     if (__builtin_expect(far, 0)) {
-        if (r->have_last && r->last.event != r->last_next) {
-            const pmt_last *p = &r->last;
+        const pmt_seen *p = pmt_filter_before(&r->filter);
+        if (p != NULL) {
             pmt_recorder_send_row(r, p->site, p->slot, p->event, p->clock, (uint64_t)p->rss | PMT_ROW_PREV);
         }
         row(r, t, site, now);
-        r->last_next = event;
     }
-    r->clock_sent = clock;
-    r->last = (pmt_last){event, clock, r->rss_now, site, t->slot};
-    r->have_last = true;
+    r->clock_sent = seen.clock;
+    pmt_filter_passed(&r->filter, &seen);
 }
 
 INLINE void record(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, pmt_kind kind, PyObject *arg, uint64_t now,
@@ -160,7 +152,7 @@ INLINE void record(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, pm
         if (compute == PMT_COMPUTE_ALL && (change.program != 0 || change.peak != 0)) {
             charge(r, t, frame, kind, arg, &change);
         }
-        far = far_enough(r);
+        far = pmt_filter_far(&r->filter, r->events - 1, r->rss_now);
     }
     if (log == PMT_LOG_ALL || log == PMT_LOG_PREVIOUS || (log == PMT_LOG_THRESHOLD && far)) {
         site = pmt_site_of(r, frame, code, kind, arg);

@@ -81,6 +81,13 @@ static void put_header(FILE *f, const pmt_recorder *r, const char *engine_why)
     fprintf(f, "# staleness: %llu cycles\n", (unsigned long long)r->gate.stale);
     fprintf(f, "# granularity: %lld\n# peak granularity: %lld\n", (long long)r->granularity,
             (long long)r->peak_granularity);
+    if (r->ring_path != NULL) {
+        fputs("# ring: file\n", f);
+    }
+    else {
+        const char *why = r->ring_error == 0 ? "the output is no regular file" : strerror(-r->ring_error);
+        fprintf(f, "# ring: anonymous, a kill loses what is not yet written: %s\n", why);
+    }
     fprintf(f, "# peak before: %lld\n", (long long)pmt_rss_peak((pmt_rss *)&r->rss));
 }
 
@@ -97,16 +104,10 @@ char *pmt_header_text(const pmt_recorder *r, const char *message, size_t message
             fputc('\n', f);
         }
     }
-    if (r->options.comments) {
+    if (r->options.comments || r->options.binary) {
         put_header(f, r, engine_why);
     }
-    if (r->options.log == PMT_LOG_PREVIOUS) {
-        fprintf(f, "      %-12s %-6s  %-12s %-8s %-80s#%4s %-32s %12s %12s\n", "Event", "dEvent", "Clock", "What", "File",
-                "line", "Function", "RSS", "dRSS");
-    }
-    else {
-        fprintf(f, "%-12s %-12s %-8s %-120s#%4s %-32s %12s\n", "Event", "Clock", "What", "File", "line", "Function", "RSS");
-    }
+    pmt_put_columns(f, r->options.log == PMT_LOG_PREVIOUS);
     return fclose(f) == 0 ? text : NULL;
 }
 
@@ -132,7 +133,7 @@ char *pmt_footer_text(const pmt_recorder *r, const char *reason, size_t *n)
     if (f == NULL) {
         return NULL;
     }
-    if (r->options.comments) {
+    if (r->options.comments || r->options.binary) {
         char seconds[PMT_NUMBER_ROOM]; /* printf would use the program's locale */
         *pmt_put_seconds(seconds, (r->last_pair.ns - r->begun_ns) / 1000, 0) = '\0';
         fprintf(f, "# events: %llu\n# logged: %llu\n# seconds: %s\n", (unsigned long long)r->events,

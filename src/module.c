@@ -1,4 +1,6 @@
 /* module.c - module definition, list of types and functions; no logic. */
+#include "capture.h"
+#include "recovery.h"
 #include "compat.h"
 #include "engine.h"
 #include "info.h"
@@ -55,6 +57,8 @@ static PyMethodDef functions[] = {
     {"profile_write_message_to_log", profile_write, METH_O, "A line for the innermost log; ValueError when none runs."},
     {"hide", hide, METH_O, "Frames of this code object, and what they call directly in C, are never events."},
     {"bare_call", pmt_bare_call, METH_VARARGS, "Run a target with no Python frame beneath it."},
+    {"capture_to_log", (PyCFunction)(void (*)(void))pmt_capture_to_log, METH_VARARGS | METH_KEYWORDS, pmt_to_log_doc},
+    {"recover", pmt_recover_file, METH_O, pmt_recover_doc},
     {"run_main", pmt_run_main, METH_VARARGS, "Start a tracer, run a target, end the process as the interpreter would."},
     {NULL, NULL, 0, NULL},
 };
@@ -74,7 +78,7 @@ static int module_exec(PyObject *module)
     if (pmt_pysites_init() < 0 || pmt_process_init() < 0 || pmt_callbacks_init(module) < 0) {
         return -1;
     }
-    return pmt_tracer_types_init(module);
+    return pmt_tracer_types_init(module) < 0 ? -1 : pmt_capture_types_init(module);
 }
 
 static PyModuleDef_Slot module_slots[] = {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/define.h"
 #include "encode.h"
 #include "process.h"
 
@@ -16,7 +17,7 @@ static void code_died(void *extra)
     uint64_t mark = (uint64_t)(uintptr_t)extra;
     for (pmt_recorder *r = pmt_active; r != NULL; r = r->outer) {
         if (mark >> 32 == r->generation && r->state != PMT_OFF) {
-            pmt_sites_code_died(&r->sites, (uint32_t)mark, atomic_load_explicit(&r->ring.head, memory_order_relaxed),
+            pmt_sites_code_died(&r->sites, (uint32_t)mark, atomic_load_explicit(&r->ring.s->head, memory_order_relaxed),
                                 r->events);
         }
     }
@@ -46,7 +47,7 @@ static uint32_t add_str(pmt_recorder *r, PyObject *str)
 uint32_t pmt_code_first(pmt_recorder *r, PyCodeObject *code)
 {
     /* acquire, pairs with the release in pop: the writer is done with the sites that are used again. */
-    pmt_sites_reclaim(&r->sites, atomic_load_explicit(&r->ring.tail, memory_order_acquire), r->events);
+    pmt_sites_reclaim(&r->sites, atomic_load_explicit(&r->ring.s->tail, memory_order_acquire), r->events);
     uint32_t id = pmt_sites_new_code(&r->sites);
     pmt_exc saved = pmt_exc_save();
     void *mark = (void *)(uintptr_t)((uint64_t)r->generation << 32 | id);
@@ -60,6 +61,9 @@ uint32_t pmt_code_first(pmt_recorder *r, PyCodeObject *code)
         c->file = add_str(r, code->co_filename);
         c->name = add_str(r, code->co_name);
         c->first_line = (uint32_t)code->co_firstlineno;
+        if (r->scratch != NULL) {
+            pmt_recorder_define(r, pmt_define_code(r->scratch, &r->sites, id));
+        }
     }
     pmt_exc_restore(saved);
     pmt_recorder_mapped(r);
@@ -79,6 +83,9 @@ static uint32_t site_first(pmt_recorder *r, PyFrameObject *frame, uint64_t key, 
     uint32_t site = pmt_sites_add(&r->sites, key, function, name, PyFrame_GetLineNumber(frame));
     if (site == 0) {
         pmt_recorder_fail(r, -ENOMEM, "noting a call");
+    }
+    else if (r->scratch != NULL) {
+        pmt_recorder_define(r, pmt_define_site(r->scratch, &r->sites, site));
     }
     pmt_recorder_mapped(r);
     return site;

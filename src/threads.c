@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/define.h"
 #include "encode.h"
 
 #define CHUNK 64u
@@ -19,6 +20,7 @@ __thread pmt_thread *pmt_thread_here __attribute__((tls_model("initial-exec")));
 static pthread_key_t at_thread_end;
 static pmt_thread *chunks[CHUNKS];
 static uint32_t used, cursor; /* slots ever given; where the search for a free one begins */
+static uint32_t given;        /* how often one was looked for */
 
 static void thread_ended(void *p)
 {
@@ -45,8 +47,9 @@ static pmt_thread *slot_at(uint32_t slot)
     return &chunks[slot / CHUNK][slot % CHUNK];
 }
 
-const pmt_thread_name *pmt_thread_name_at(uint32_t slot)
+const pmt_thread_name *pmt_thread_name_at(void *none, uint32_t slot)
 {
+    (void)none;
     return slot / CHUNK < CHUNKS && chunks[slot / CHUNK] != NULL ? &slot_at(slot)->name : NULL;
 }
 
@@ -65,12 +68,12 @@ static bool reusable(pmt_recorder *r, pmt_thread *t)
 {
     uint32_t state = atomic_load(&t->state);
     if (state == DEAD) {
-        t->left_at = t->generation == r->generation ? atomic_load_explicit(&r->ring.head, memory_order_relaxed) : 0;
+        t->left_at = t->generation == r->generation ? atomic_load_explicit(&r->ring.s->head, memory_order_relaxed) : 0;
         atomic_store(&t->state, LEFT);
         state = LEFT;
     }
     for (const pmt_recorder *each = r; each != NULL; each = each->outer) {
-        if (each->have_last && each->last.slot == t->slot) {
+        if (each->filter.have_last && each->filter.last.slot == t->slot) {
             return false; /* `previous` may still send that event */
         }
     }
@@ -78,11 +81,14 @@ static bool reusable(pmt_recorder *r, pmt_thread *t)
         return state == FREE;
     }
     /* acquire, pairs with the release in pop: the writer is done reading the name. */
-    return t->generation != r->generation || atomic_load_explicit(&r->ring.tail, memory_order_acquire) >= t->left_at;
+    return t->generation != r->generation || atomic_load_explicit(&r->ring.s->tail, memory_order_acquire) >= t->left_at;
 }
 
 static pmt_thread *find_slot(pmt_recorder *r)
 {
+    if (++given % (CHUNK / 2) == 0) {
+        pmt_ring_wake(&r->ring); /* slots of threads that ended wait for the writer: not for as long as it may sleep */
+    }
     for (uint32_t i = 0; i < used; i++) {
         cursor = cursor + 1 < used ? cursor + 1 : 0;
         if (reusable(r, slot_at(cursor))) {
@@ -167,6 +173,9 @@ pmt_thread *pmt_thread_enter(pmt_recorder *r)
         meet_thread(r, t);
     }
     set_name(t);
+    if (r->scratch != NULL) {
+        pmt_recorder_define(r, pmt_define_thread(r->scratch, t->slot, &t->name));
+    }
     t->last = 0; /* its first event is read */
     t->generation = r->generation;
     pmt_recorder_mapped(r);

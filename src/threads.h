@@ -21,7 +21,7 @@ extern __thread pmt_thread *pmt_thread_here __attribute__((tls_model("initial-ex
 int pmt_threads_init(void);                     /* once a process: 0 or -errno */
 pmt_thread *pmt_thread_enter(pmt_recorder *r);  /* first event of this thread in r. NULL: r has failed */
 bool pmt_thread_known(const pmt_recorder *r, uint64_t state_id); /* has r seen events of that living thread? */
-const pmt_thread_name *pmt_thread_name_at(uint32_t slot); /* for sinks; NULL: unknown */
+const pmt_thread_name *pmt_thread_name_at(void *none, uint32_t slot); /* for sinks; NULL: unknown */
 
 static inline pmt_thread *pmt_thread_of(pmt_recorder *r)
 {

@@ -103,12 +103,13 @@ static int tracer_init(PyObject *self, PyObject *args, PyObject *kwargs)
     static const char *const computes[] = {"nothing", "rss", "all"};
     static const char *const engines[] = {"auto", "profile"};
     static char *names[] = {"path",    "log",       "threshold", "compute", "engine",
-                            "message", "overwrite", "comments",  "unique",  NULL};
+                            "message", "overwrite", "comments",  "unique",  "format", NULL};
     pmt_tracer *t = (pmt_tracer *)self;
     PyObject *path = NULL, *log = NULL, *threshold = NULL, *compute = NULL, *which = NULL, *message = NULL;
+    PyObject *format = NULL;
     int overwrite = 0, comments = 1, unique = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OOOOOppp:Tracer", names, &path, &log, &threshold, &compute,
-                                     &which, &message, &overwrite, &comments, &unique)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OOOOOpppO:Tracer", names, &path, &log, &threshold, &compute,
+                                     &which, &message, &overwrite, &comments, &unique, &format)) {
         return -1;
     }
     if (t->started) {
@@ -116,7 +117,9 @@ static int tracer_init(PyObject *self, PyObject *args, PyObject *kwargs)
         return -1;
     }
     pmt_options o = {.log = PMT_LOG_THRESHOLD, .compute = PMT_COMPUTE_ALL, .comments = comments, .unshare = true};
-    int n = log == NULL ? PMT_LOG_THRESHOLD : choose("log", log, logs, 4);
+    static const char *const formats[] = {"text", "binary"};
+    int f = format == NULL || format == Py_None ? 0 : choose("format", format, formats, 2);
+    int n = f < 0 ? -1 : log == NULL || log == Py_None ? (f == 1 ? PMT_LOG_ALL : PMT_LOG_THRESHOLD) : choose("log", log, logs, 4);
     int c = n < 0 || compute == NULL ? PMT_COMPUTE_ALL : choose("compute", compute, computes, 3);
     if (n < 0 || c < 0 || (which != NULL && choose("engine", which, engines, 2) < 0) ||
         threshold_of(threshold, &o.threshold) < 0) {
@@ -124,6 +127,11 @@ static int tracer_init(PyObject *self, PyObject *args, PyObject *kwargs)
     }
     o.log = (pmt_log)n;
     o.compute = (pmt_compute)c;
+    o.binary = f == 1;
+    if (o.binary && o.log != PMT_LOG_ALL) {
+        PyErr_SetString(PyExc_ValueError, "a capture has every event: filter it when it is read, by `events --log`");
+        return -1;
+    }
     if (o.compute != PMT_COMPUTE_ALL && o.log != PMT_LOG_NONE) {
         PyErr_Format(PyExc_ValueError, "compute=\"%s\" goes with log=\"none\" only: rows need everything", computes[c]);
         return -1;
@@ -170,14 +178,14 @@ static uint64_t untraced_threads(const pmt_recorder *r)
     return made > r->threads_new ? made - r->threads_new : 0;
 }
 
-static char *default_name(void) /* YYMMDD_HHMMSS_PID.log, local time; malloc'ed */
+static char *default_name(const char *suffix) /* YYMMDD_HHMMSS_PID.log or .pmt, local time; malloc'ed */
 {
     char text[64];
     struct tm local;
     time_t now = time(NULL);
     localtime_r(&now, &local);
     size_t n = strftime(text, sizeof text, "%y%m%d_%H%M%S", &local);
-    snprintf(text + n, sizeof text - n, "_%ld.log", (long)getpid());
+    snprintf(text + n, sizeof text - n, "_%ld.%s", (long)getpid(), suffix);
     return strdup(text);
 }
 
@@ -200,7 +208,7 @@ static char *absolute_path(const char *path) /* malloc'ed; NULL: errno set */
 
 static int resolve_path(pmt_tracer *t)
 {
-    char *name = t->path == NULL ? default_name() : strdup(PyBytes_AS_STRING(t->path));
+    char *name = t->path == NULL ? default_name(t->options.binary ? "pmt" : "log") : strdup(PyBytes_AS_STRING(t->path));
     free(t->absolute);
     t->absolute = name == NULL ? NULL : absolute_path(name);
     if (t->absolute == NULL) {
@@ -246,6 +254,27 @@ static void drop_inherited(void)
     }
 }
 
+static void raise_about(int rc, const pmt_recorder *r, const char *path)
+{
+    if (rc != -EEXIST || path != r->ring_path) {
+        pmt_raise(rc, path);
+        return;
+    }
+    PyObject *file = PyUnicode_DecodeFSDefault(path), *log = PyUnicode_DecodeFSDefault(r->output.path);
+    PyObject *said = log == NULL ? NULL
+                                 : PyUnicode_FromFormat("it holds the end of a recording that was killed; "
+                                                        "`python -m pymemtrace recover %U` first, or remove it",
+                                                        log);
+    PyObject *e = file == NULL || said == NULL ? NULL : PyObject_CallFunction(PyExc_OSError, "iOO", EEXIST, said, file);
+    if (e != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(e), e);
+    }
+    Py_XDECREF(file);
+    Py_XDECREF(log);
+    Py_XDECREF(said);
+    Py_XDECREF(e);
+}
+
 static int open_recorder(pmt_tracer *t, pmt_recorder **out)
 {
     pmt_recorder *r;
@@ -257,6 +286,13 @@ static int open_recorder(pmt_tracer *t, pmt_recorder **out)
     int rc = pmt_recorder_new(&r, &t->options, pmt_thread_name_at);
     if (rc < 0) {
         pmt_raise(rc, t->absolute);
+        return -1;
+    }
+    const char *path = t->absolute;
+    rc = pmt_recorder_create(r, &path);
+    if (rc < 0) {
+        raise_about(rc, r, path);
+        pmt_recorder_free(r);
         return -1;
     }
     char *text = NULL;

@@ -21,6 +21,17 @@ void *pmt_arena_map(pmt_arena *a, size_t bytes)
     return p;
 }
 
+void *pmt_arena_map_file(pmt_arena *a, size_t bytes, int fd)
+{
+    bytes = whole_pages(bytes);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    if (p == MAP_FAILED) {
+        return NULL;
+    }
+    a->mapped += (int64_t)bytes;
+    return p;
+}
+
 void pmt_arena_unmap(pmt_arena *a, void *p, size_t bytes)
 {
     if (p != NULL) {

@@ -13,6 +13,7 @@ typedef struct pmt_arena {
 } pmt_arena;
 
 void *pmt_arena_map(pmt_arena *a, size_t bytes); /* zeroed, resident, whole pages; NULL: errno set */
+void *pmt_arena_map_file(pmt_arena *a, size_t bytes, int fd); /* shared with the file; resident; NULL: errno set */
 void pmt_arena_unmap(pmt_arena *a, void *p, size_t bytes); /* NULL is fine */
 
 /* A table of fixed items that grows by chunks and never moves: the writer may read an item while others are added. */

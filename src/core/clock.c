@@ -1,6 +1,7 @@
 #include "core/clock.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -81,29 +82,31 @@ double pmt_clock_ticks_per_second(pmt_clock *c)
     return (double)(b.clock - a.clock) * (1 << PMT_CLOCK_SHIFT) * 1e9 / (double)(b.ns - a.ns);
 }
 
-int64_t pmt_clock_process_start_ns(void)
+uint64_t pmt_process_start_ticks(long pid)
 {
-    char text[1024];
-    int64_t now = now_ns(CLOCK_MONOTONIC);
-    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return now;
+    char text[1024], path[48];
+    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) {
+        close(fd);
     }
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
     if (n <= 0) {
-        return now;
+        return 0;
     }
     text[n] = '\0';
     char *p = strrchr(text, ')'); /* the name of the program may hold anything */
     for (int field = 2; p != NULL && field < 22; field++) {
         p = strchr(p + 1, ' ');
     }
-    if (p == NULL) {
-        return now;
-    }
-    int64_t ticks = strtoll(p, NULL, 10); /* since boot, suspend included */
-    int64_t age = now_ns(CLOCK_BOOTTIME) - ticks * (1000000000 / sysconf(_SC_CLK_TCK));
+    return p == NULL ? 0 : strtoull(p, NULL, 10);
+}
+
+int64_t pmt_clock_process_start_ns(void)
+{
+    int64_t now = now_ns(CLOCK_MONOTONIC), ticks = (int64_t)pmt_process_start_ticks((long)getpid());
+    /* Ticks since boot, suspend included. */
+    int64_t age = ticks == 0 ? 0 : now_ns(CLOCK_BOOTTIME) - ticks * (1000000000 / sysconf(_SC_CLK_TCK));
     return now - (age > 0 ? age : 0);
 }
 

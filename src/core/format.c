@@ -157,3 +157,14 @@ size_t pmt_escape(char *out, const char *name, size_t n, bool spaces, size_t *us
     *used = i;
     return (size_t)(p - out);
 }
+
+void pmt_put_columns(FILE *f, bool previous)
+{
+    if (previous) {
+        fprintf(f, "      %-12s %-6s  %-12s %-8s %-80s#%4s %-32s %12s %12s\n", "Event", "dEvent", "Clock", "What", "File",
+                "line", "Function", "RSS", "dRSS");
+    }
+    else {
+        fprintf(f, "%-12s %-12s %-8s %-120s#%4s %-32s %12s\n", "Event", "Clock", "What", "File", "line", "Function", "RSS");
+    }
+}

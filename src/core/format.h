@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define PMT_NUMBER_BYTES 24  /* a number's digits and sign; */
 #define PMT_NUMBER_ROOM 48   /* room that pmt_put_* need behind p: what is beyond their end is undefined after */
@@ -22,5 +23,7 @@ char *pmt_put_seconds(char *p, int64_t microseconds, unsigned width); /* "%-*.6f
 size_t pmt_escape(char *out, const char *name, size_t n, bool spaces, size_t *used);
 
 extern const char *const pmt_kind_names[5]; /* CALL ... C_EXCEPT, by pmt_kind */
+
+void pmt_put_columns(FILE *f, bool previous); /* the line above the rows */
 
 #endif

@@ -129,7 +129,8 @@ void pmt_gate_init(pmt_gate *g, pmt_clock *c, pmt_rss *rss, const char *off_why)
     g->peak_after = g->cheapest * PMT_GATE_PEAK;
     double stale_us = pmt_gate_reading_us(c, rss, 8) * PMT_STALE_READINGS;
     stale_us = stale_us > PMT_STALE_US ? stale_us : PMT_STALE_US;
-    g->stale = (uint64_t)(stale_us * 1e-6 * pmt_clock_ticks_per_second(c));
+    g->ticks_per_second = pmt_clock_ticks_per_second(c);
+    g->stale = (uint64_t)(stale_us * 1e-6 * g->ticks_per_second);
 }
 
 void pmt_gate_again(pmt_gate *g, pmt_clock *c)

@@ -33,6 +33,7 @@ typedef struct pmt_gate {
     uint64_t readings, audit_tried, audit_differed;
     uint64_t first;             /* threshold at the start, ticks */
     uint64_t cheapest;          /* ticks of the cheapest change at the start */
+    double ticks_per_second;
     double zero_ratio;          /* cheapest change / cheapest fault that changes nothing, at the start */
     const char *off_why;        /* NULL, or why it is off */
 } pmt_gate;

@@ -194,6 +194,19 @@ static bool read_by_ourselves(int fd)
     return found;
 }
 
+int pmt_output_create(pmt_output *o)
+{
+    if (o->special || o->created) {
+        return 0;
+    }
+    int fd = create(o), rc = fd < 0 ? fd : take(o, fd, false);
+    if (rc == 0) {
+        close(fd);
+        o->fd.fd = -1;
+    }
+    return rc;
+}
+
 int pmt_output_open(pmt_output *o, bool high)
 {
     int fd;

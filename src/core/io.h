@@ -30,6 +30,7 @@ extern ssize_t (*pmt_sys_write)(int fd, const void *p, size_t n); /* write(2); t
 
 int pmt_output_init(pmt_output *o, const char *path, unsigned flags); /* 0 or -errno; looks whether it is special */
 void pmt_output_free(pmt_output *o);                                  /* does not close */
+int pmt_output_create(pmt_output *o); /* a regular file, closed again: its name is known, opening goes on with it; 0 or -errno */
 int pmt_output_open(pmt_output *o, bool high); /* create, or go on with what was created; 0 or -errno;
                                                   -EDEADLK: a pipe that this process reads itself */
 void pmt_output_close(pmt_output *o);

@@ -21,6 +21,16 @@ static int take_size(pmt_sink *s, int64_t size)
     return 0;
 }
 
+static void keep_nothing(const pmt_sink *s, pmt_checkpoint *c)
+{
+    (void)s, (void)c;
+}
+
+static void resume_nothing(pmt_sink *s, const pmt_checkpoint *c)
+{
+    (void)s, (void)c;
+}
+
 static void nothing(pmt_sink *s)
 {
     (void)s;
@@ -28,6 +38,7 @@ static void nothing(pmt_sink *s)
 
 pmt_sink *pmt_null_sink(void)
 {
-    static pmt_sink sink = {take_text, take_records, take_text, take_text, take_size, nothing, 0}; /* never written to */
+    static pmt_sink sink = {take_text, take_records, take_text, take_text, take_size,
+                            keep_nothing, resume_nothing, nothing, 0}; /* never written to */
     return &sink;
 }

@@ -20,12 +20,14 @@ enum {
     PMT_ESC_TRACER,  /* + change of the tracer's own memory, bytes, signed */
     PMT_ESC_NESTED,  /* payload: 1 suspended, 0 resumed */
     PMT_ESC_TEXT,    /* payload: bytes of a message; + so many bytes, padded with zeros to words */
+    PMT_ESC_DEFINE,  /* payload: bytes of a definition (core/define.h); + so many bytes, padded likewise */
     PMT_ESC_COUNT
 };
 
 #define PMT_SITE_FIRST 16u              /* site ids begin here: what is below is an escape */
 #define PMT_ROW_PREV (UINT64_C(1) << 63) /* in the RSS word of PMT_ESC_ROW: the event before a NEXT */
 #define PMT_MAX_TEXT 4096u              /* bytes of one PMT_ESC_TEXT; longer messages are several */
+#define PMT_MAX_DEFINE (2 * 65536u + 64) /* bytes of one PMT_ESC_DEFINE: two names of core/names.h and some numbers */
 #define PMT_RECORD_WORDS (2 + PMT_MAX_TEXT / 8)
 
 _Static_assert(PMT_ESC_COUNT <= PMT_SITE_FIRST, "escapes and sites share the low half of a word");
@@ -46,6 +48,9 @@ static inline uint32_t pmt_record_words(uint64_t word)
     }
     if (low == PMT_ESC_TEXT) {
         return high <= PMT_MAX_TEXT ? 1 + (high + 7) / 8 : 0;
+    }
+    if (low == PMT_ESC_DEFINE) {
+        return high <= PMT_MAX_DEFINE ? 1 + (high + 7) / 8 : 0;
     }
     return low == PMT_ESC_NONE || low >= PMT_ESC_COUNT ? 0 : 1u + extra[low];
 }

@@ -6,17 +6,18 @@
 #include "core/recorder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define PARKED_MARGIN (PMT_RING_WORDS / 2) /* a parked writer starts again when the ring is half full */
 
-static int open_parts(pmt_recorder *r, const pmt_thread_name *(*thread)(uint32_t))
+static int open_parts(pmt_recorder *r, const pmt_thread_name *(*thread)(void *, uint32_t))
 {
     const pmt_options *o = &r->options;
-    int rc = pmt_ring_init(&r->ring, &r->arena, PMT_RING_WORDS);
-    if (rc < 0 || (rc = pmt_sites_init(&r->sites, &r->arena)) < 0 ||
+    int rc = pmt_sites_init(&r->sites, &r->arena);
+    if (rc < 0 ||
         (rc = pmt_growth_init(&r->growth, &r->arena, &r->sites.names)) < 0 || (rc = pmt_rss_open(&r->rss)) < 0) {
         return rc;
     }
@@ -30,9 +31,17 @@ static int open_parts(pmt_recorder *r, const pmt_thread_name *(*thread)(uint32_t
         if ((rc = pmt_output_init(&r->output, o->path, o->open_flags)) < 0) {
             return rc;
         }
-        r->source = (pmt_source){&r->sites, thread, &r->output, r->process_start_ns, r->first_pair};
+        r->source = (pmt_source){.sites = &r->sites, .thread = thread, .output = &r->output,
+                                 .definitions = o->binary || r->output.special ? NULL : &r->definitions,
+                                 .growth = &r->growth, .process_start_ns = r->process_start_ns, .first = r->first_pair,
+                                 .page = (uint32_t)r->rss.page};
         pmt_layout layout = o->log == PMT_LOG_PREVIOUS ? PMT_LAYOUT_PREVIOUS : PMT_LAYOUT_ALL;
-        r->sink = pmt_text_sink_new(&r->arena, &r->source, layout, o->comments);
+        r->sink = o->binary ? pmt_binary_sink_new(&r->arena, &r->source)
+                            : pmt_text_sink_new(&r->arena, &r->source, layout, o->comments);
+        if (o->binary || !r->output.special) {
+            r->scratch = pmt_arena_map(&r->arena, PMT_MAX_DEFINE);
+            r->sink = r->scratch == NULL ? NULL : r->sink;
+        }
     }
     else {
         r->sink = pmt_null_sink();
@@ -45,7 +54,7 @@ static int open_parts(pmt_recorder *r, const pmt_thread_name *(*thread)(uint32_t
     return rc;
 }
 
-int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_thread_name *(*thread)(uint32_t))
+int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_thread_name *(*thread)(void *, uint32_t))
 {
     *out = NULL;
     pmt_recorder *r = aligned_alloc(64, (sizeof *r + 63) / 64 * 64);
@@ -54,7 +63,7 @@ int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_t
     }
     memset(r, 0, sizeof *r);
     r->options = *options;
-    r->output.fd.fd = r->rss.statm.fd = r->rss.proc.fd = -1; /* from here free() accepts it */
+    r->output.fd.fd = r->definitions.fd.fd = r->rss.statm.fd = r->rss.proc.fd = -1; /* from here free() accepts it */
     r->pid = (long)getpid();
     int rc = open_parts(r, thread);
     if (rc < 0) {
@@ -63,6 +72,114 @@ int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_t
     }
     *out = r;
     return 0;
+}
+
+static char *beside(const char *path, const char *suffix) /* malloc'ed; NULL: no memory */
+{
+    size_t n = strlen(path), m = strlen(suffix);
+    char *name = malloc(n + m + 1);
+    if (name != NULL) {
+        memcpy(name, path, n);
+        memcpy(name + n, suffix, m + 1);
+    }
+    return name;
+}
+
+/* The ring's file, and that of a text log's definitions. A folder that takes no new files is no error: then a kill loses
+ * what is not yet written. A full disk is one: there would be no room for the output either. */
+static int create_ring(pmt_recorder *r)
+{
+    char *sites = r->source.definitions == NULL ? NULL : beside(r->output.path, ".sites");
+    int fd = -1, rc = r->source.definitions != NULL && sites == NULL ? -ENOMEM : 0;
+    if (rc == 0) {
+        fd = open(r->ring_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        rc = fd < 0 ? -errno : 0;
+    }
+    if (rc == 0) {
+        rc = pmt_ring_init(&r->ring, &r->arena, PMT_RING_WORDS, fd);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (rc == 0 && sites != NULL) {
+        unlink(sites); /* without its ring it is of no use to anybody */
+        rc = pmt_output_init(&r->definitions, sites, 0);
+        rc = rc < 0 ? rc : pmt_output_create(&r->definitions);
+        if (rc < 0) {
+            pmt_ring_free(&r->ring, &r->arena);
+        }
+    }
+    if (rc < 0 && fd >= 0) {
+        unlink(r->ring_path);
+    }
+    free(sites);
+    return rc;
+}
+
+int pmt_recorder_create(pmt_recorder *r, const char **path)
+{
+    int rc = 0;
+    *path = r->output.path;
+    bool file = r->options.has_file && !r->output.special;
+    if (file) {
+        r->ring_path = beside(r->output.path, ".ring");
+        if (r->ring_path == NULL) {
+            return -ENOMEM;
+        }
+        if (!(r->output.flags & PMT_OPEN_UNIQUE) && access(r->ring_path, F_OK) == 0) {
+            *path = r->ring_path;
+            return -EEXIST;
+        }
+        rc = pmt_output_create(&r->output);
+        *path = r->output.path;
+        if (rc < 0) {
+            return rc;
+        }
+        free(r->ring_path);
+        r->ring_path = beside(r->output.path, ".ring"); /* of the name that was free */
+        rc = r->ring_path == NULL ? -ENOMEM : create_ring(r);
+        if (rc == -EEXIST || rc == -ENOMEM || rc == -ENOSPC || rc == -EDQUOT) {
+            *path = r->ring_path;
+            return rc;
+        }
+        r->ring_error = rc;
+    }
+    if (!file || rc < 0) {
+        free(r->ring_path);
+        r->ring_path = NULL;
+        r->source.definitions = NULL;
+        rc = pmt_ring_init(&r->ring, &r->arena, PMT_RING_WORDS, -1);
+    }
+    pmt_ring_shared *s = r->ring.s;
+    if (rc == 0) {
+        s->pid = (uint32_t)r->pid;
+        s->pid_start = pmt_process_start_ticks(r->pid);
+        s->process_start_ns = r->process_start_ns;
+        s->first = r->first_pair;
+        s->ns_per_clock = 1e9 * (1 << PMT_CLOCK_SHIFT) / r->gate.ticks_per_second;
+        s->page = (uint32_t)r->rss.page;
+        s->comments = r->options.comments;
+        s->format = r->options.binary                      ? PMT_RING_CAPTURE
+                    : r->options.log == PMT_LOG_PREVIOUS ? PMT_RING_PREVIOUS
+                                                          : PMT_RING_ALL;
+        r->writer.definitions = r->source.definitions;
+    }
+    return rc;
+}
+
+/* All that the ring held is in the output, or cannot get there. If recording goes on, after an exec that failed, then
+ * without these files: a kill loses from there on what is not yet written. */
+static void remove_leftovers(pmt_recorder *r)
+{
+    if (r->ring_path != NULL) {
+        unlink(r->ring_path);
+        if (r->source.definitions != NULL) {
+            unlink(r->definitions.path);
+        }
+        free(r->ring_path);
+        r->ring_path = NULL;
+        r->source.definitions = r->writer.definitions = NULL;
+    }
 }
 
 int pmt_recorder_open(pmt_recorder *r, const char *text, size_t n)
@@ -78,7 +195,7 @@ void pmt_recorder_begin(pmt_recorder *r, uint32_t generation)
     r->clock_sent = r->first_pair.clock;
     r->slot_sent = UINT32_MAX;
     r->last_slot = UINT32_MAX;
-    r->last_next = UINT64_MAX;
+    pmt_filter_begin(&r->filter, r->options.threshold);
     r->mapped_seen = r->mapped_sent = r->arena.mapped;
     r->peak_base = pmt_rss_peak(&r->rss);
     r->rss_now = pmt_rss_read(&r->rss);
@@ -104,6 +221,7 @@ void pmt_recorder_close(pmt_recorder *r, const char *text, size_t n)
         }
     }
     pmt_writer_stop(&r->writer, text, n);
+    remove_leftovers(r);
     if (pmt_recorder_error(r) < 0 && r->sink->rows < r->rows) {
         r->rows = r->sink->rows; /* what came after the error is not in the file */
     }
@@ -129,9 +247,15 @@ void pmt_recorder_free(pmt_recorder *r)
     if (r->sink != NULL) {
         r->sink->close(r->sink);
     }
+    remove_leftovers(r); /* of a start that failed */
     pmt_writer_free(&r->writer);
     pmt_output_close(&r->output); /* a device or pipe, kept open for a fork */
     pmt_output_free(&r->output);
+    pmt_output_free(&r->definitions);
+    free(r->ring_path);
+    if (r->scratch != NULL) {
+        pmt_arena_unmap(&r->arena, r->scratch, PMT_MAX_DEFINE);
+    }
     pmt_rss_close(&r->rss);
     pmt_growth_free(&r->growth);
     pmt_sites_free(&r->sites);
@@ -141,7 +265,9 @@ void pmt_recorder_free(pmt_recorder *r)
 
 void pmt_recorder_forget(pmt_recorder *r)
 {
-    r->writer.running = false; /* its thread is the parent's */
+    r->writer.running = false; /* its thread is the parent's, */
+    free(r->ring_path);        /* and so are the files */
+    r->ring_path = NULL;
     r->output.fd.fd = r->output.special ? r->output.fd.fd : -1; /* a number of that thread's own table */
     pmt_recorder_free(r);
 }
@@ -215,10 +341,10 @@ bool pmt_recorder_read(pmt_recorder *r, uint64_t now, uint64_t *last, bool audit
 
 void pmt_recorder_make_room(pmt_recorder *r, uint32_t n)
 {
-    uint64_t head = atomic_load_explicit(&r->ring.head, memory_order_relaxed);
+    uint64_t head = atomic_load_explicit(&r->ring.s->head, memory_order_relaxed);
     if (r->state == PMT_PARKED) {
         /* acquire, pairs with the release in pop; no writer runs, so it stands still. */
-        uint64_t tail = atomic_load_explicit(&r->ring.tail, memory_order_acquire);
+        uint64_t tail = atomic_load_explicit(&r->ring.s->tail, memory_order_acquire);
         if (head + n - tail <= PARKED_MARGIN) {
             r->ring.limit = tail + PARKED_MARGIN;
             return;
@@ -229,7 +355,7 @@ void pmt_recorder_make_room(pmt_recorder *r, uint32_t n)
         pmt_ring_make_room(&r->ring, n);
     }
     else { /* no writer any more: the words go nowhere, and the next reading or stop() says why */
-        atomic_store_explicit(&r->ring.tail, head, memory_order_relaxed);
+        atomic_store_explicit(&r->ring.s->tail, head, memory_order_relaxed);
         r->ring.limit = head + PMT_RING_CHUNK;
     }
     (void)pmt_recorder_error(r);
@@ -292,6 +418,21 @@ void pmt_recorder_send_peak(pmt_recorder *r, uint32_t site, int64_t peak, uint64
     }
 }
 
+void pmt_recorder_define(pmt_recorder *r, size_t n)
+{
+    uint32_t words = 1 + (uint32_t)((n + 7) / 8);
+    memset(r->scratch + n, 0, (size_t)(words - 1) * 8 - n);
+    pmt_recorder_room(r, words);
+    uint64_t head = atomic_load_explicit(&r->ring.s->head, memory_order_relaxed), word;
+    r->ring.words[head & r->ring.mask] = pmt_word(PMT_ESC_DEFINE, (uint32_t)n);
+    for (uint32_t i = 1; i < words; i++) {
+        memcpy(&word, r->scratch + (size_t)(i - 1) * 8, 8);
+        r->ring.words[(head + i) & r->ring.mask] = word;
+    }
+    /* release: as in pmt_ring_push. */
+    atomic_store_explicit(&r->ring.s->head, head + words, memory_order_release);
+}
+
 void pmt_recorder_mapped(pmt_recorder *r)
 {
     int64_t ours = r->arena.mapped - r->mapped_sent;
@@ -333,6 +474,12 @@ void pmt_recorder_resume(pmt_recorder *r)
     int64_t rss = pmt_rss_read(&r->rss);
     if (r->state != PMT_RUNNING || rss < 0) {
         return;
+    }
+    if (r->options.binary && r->events > 0) { /* what happened meanwhile is told from what the next event sees */
+        uint64_t words[2] = {pmt_word(PMT_ESC_RSS, 0), (uint64_t)rss};
+        pmt_recorder_room(r, 2);
+        pmt_ring_push(&r->ring, words, 2);
+        r->rss_sent = rss;
     }
     send_nested(r, 0);
     if (r->events > 0) {

@@ -6,6 +6,7 @@
 #ifndef PMT_RECORDER_H
 #define PMT_RECORDER_H
 
+#include "core/filter.h"
 #include "core/growth.h"
 #include "core/writer.h"
 
@@ -17,26 +18,19 @@ typedef enum pmt_state {
     PMT_FAILED     /* an error ended it: the program goes on */
 } pmt_state;
 
-typedef enum pmt_log { PMT_LOG_NONE, PMT_LOG_ALL, PMT_LOG_THRESHOLD, PMT_LOG_PREVIOUS } pmt_log;
 typedef enum pmt_compute { PMT_COMPUTE_NOTHING, PMT_COMPUTE_RSS, PMT_COMPUTE_ALL } pmt_compute;
 
 typedef struct pmt_options {
     pmt_log log;
     pmt_compute compute;
     uint64_t threshold;      /* bytes */
-    bool comments, has_file;
+    bool comments, has_file, binary;
     const char *gate;        /* NULL, or "off" */
     const char *clock;       /* NULL, "monotonic", "fake:N" */
     bool unshare;
     const char *path;        /* absolute; read when has_file */
     unsigned open_flags;
 } pmt_options;
-
-typedef struct pmt_last {    /* the event before, kept for threshold + previous */
-    uint64_t event, clock;
-    int64_t rss;
-    uint32_t site, slot;
-} pmt_last;
 
 typedef struct pmt_recorder {
     /* touched by every event */
@@ -49,15 +43,13 @@ typedef struct pmt_recorder {
     int64_t rss_sent;        /* what the stream has said */
     uint64_t clock_sent;
     uint32_t slot_sent;      /* thread slot */
-    bool have_last;
-    pmt_last last;
-    uint64_t last_next;      /* event number of the last NEXT, UINT64_MAX: none */
+    pmt_filter filter;
     pmt_ring ring;
     pmt_sites sites;
     /* touched when RSS was read or something is new */
     pmt_options options;
     pmt_rss rss;
-    int64_t rss_first, rss_logged, rss_max, peak_max;
+    int64_t rss_first, rss_max, peak_max;
     int64_t peak_base;       /* the kernel's peak counter at the start or the last peak */
     int64_t peak_before;     /* as it was at the start */
     int64_t granularity, peak_granularity;
@@ -74,7 +66,10 @@ typedef struct pmt_recorder {
     const char *error_where; /* "writing the log" ... */
     /* parts */
     pmt_arena arena;
-    pmt_output output;
+    pmt_output output, definitions;
+    char *ring_path;         /* owned (malloc); NULL: the ring is anonymous */
+    int ring_error;          /* -errno: why it is, 0: the output is no regular file */
+    uint8_t *scratch;        /* for a definition, PMT_MAX_DEFINE bytes; NULL: nobody needs definitions */
     pmt_source source;
     pmt_sink *sink;
     pmt_writer writer;
@@ -89,7 +84,10 @@ typedef struct pmt_recorder {
 } pmt_recorder;
 
 /* Maps memory, measures the machine. 0 or -errno with *out NULL. */
-int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_thread_name *(*thread)(uint32_t));
+int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_thread_name *(*thread)(void *, uint32_t));
+/* Makes the output, if it is a regular file, and the ring. 0 or -errno; *path is the file that it is about. -EEXIST with
+ * a path other than the output's: the ring of a recording that was killed is there. */
+int pmt_recorder_create(pmt_recorder *r, const char **path);
 /* Opens the output, writes `text` and starts the writer thread. Blocks, without need of the GIL. 0 or -errno. */
 int pmt_recorder_open(pmt_recorder *r, const char *text, size_t n);
 void pmt_recorder_begin(pmt_recorder *r, uint32_t generation); /* base readings; events count from here */
@@ -122,12 +120,13 @@ bool pmt_recorder_read(pmt_recorder *r, uint64_t now, uint64_t *last, bool audit
 void pmt_recorder_make_room(pmt_recorder *r, uint32_t n);
 static inline void pmt_recorder_room(pmt_recorder *r, uint32_t n) /* place in the ring; restarts a parked writer */
 {
-    if (__builtin_expect(atomic_load_explicit(&r->ring.head, memory_order_relaxed) + n > r->ring.limit, 0)) {
+    if (__builtin_expect(atomic_load_explicit(&r->ring.s->head, memory_order_relaxed) + n > r->ring.limit, 0)) {
         pmt_recorder_make_room(r, n);
     }
 }
 void pmt_recorder_send_peak(pmt_recorder *r, uint32_t site, int64_t peak, uint64_t event);
 void pmt_recorder_send_row(pmt_recorder *r, uint32_t site, uint32_t slot, uint64_t event, uint64_t clock, uint64_t rss);
+void pmt_recorder_define(pmt_recorder *r, size_t n); /* what is in `scratch`, before the first record that uses it */
 void pmt_recorder_mapped(pmt_recorder *r);           /* after a first sight: says what our own memory grew */
 
 static inline uint64_t pmt_recorder_clock(pmt_recorder *r, uint64_t ticks) /* never falls within the stream */

@@ -10,6 +10,8 @@
 
 #include "core/clock.h"
 #include "core/io.h"
+#include "core/growth.h"
+#include "core/ring.h"
 #include "core/sites.h"
 
 typedef enum pmt_layout { PMT_LAYOUT_ALL, PMT_LAYOUT_PREVIOUS } pmt_layout;
@@ -23,10 +25,14 @@ typedef struct pmt_thread_name { /* read by the writer while the slot cannot cha
 /* What a sink may look at: all outlives it. */
 typedef struct pmt_source {
     const pmt_sites *sites;
-    const pmt_thread_name *(*thread)(uint32_t slot);
+    const pmt_thread_name *(*thread)(void *of, uint32_t slot);
+    void *threads;           /* the `of` of thread */
     pmt_output *output;
+    pmt_output *definitions; /* where a text log's definitions go, for recovery; NULL: nowhere */
+    const pmt_growth *growth; /* for a capture's totals; NULL: none. Read when no event can come any more */
     int64_t process_start_ns;
     pmt_pair first;          /* clock pair at the start */
+    uint32_t page;           /* bytes */
 } pmt_source;
 
 typedef struct pmt_sink pmt_sink;
@@ -40,11 +46,14 @@ struct pmt_sink {
     int (*end)(pmt_sink *s, const char *text, size_t n); /* the last text */
     int (*note)(pmt_sink *s, const char *line, size_t n); /* a comment line, with its line feed */
     int (*reopen)(pmt_sink *s, int64_t size);            /* takes an end back: the file is `size` long again */
+    void (*keep)(const pmt_sink *s, pmt_checkpoint *c);  /* what `resume` needs, but for `tail` */
+    void (*resume)(pmt_sink *s, const pmt_checkpoint *c); /* goes on from there; before any records */
     void (*close)(pmt_sink *s);                          /* frees the sink, not the output */
     uint64_t rows;                                       /* event lines written; read when the writer has stopped */
 };
 
 pmt_sink *pmt_text_sink_new(pmt_arena *a, const pmt_source *source, pmt_layout layout, bool comments); /* NULL: errno */
+pmt_sink *pmt_binary_sink_new(pmt_arena *a, const pmt_source *source); /* NULL: errno */
 pmt_sink *pmt_null_sink(void); /* one for all; nothing to free */
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/blocks.h"
 #include "core/format.h"
 #include "core/record.h"
 #include "core/sink.h"
@@ -16,6 +17,7 @@
 #define ROW_BYTES 1024    /* more than a row whose names are short enough for the cache */
 #define MIDDLE_BYTES 246
 #define MIDDLES 8192u     /* a power of two: 2 MiB */
+#define DEFINITIONS_BYTES (1u << 18)
 #define PIECE 64u         /* bytes of a name that are escaped at a time */
 
 typedef struct middle {
@@ -49,7 +51,25 @@ typedef struct text_sink {
     size_t filled, last_line; /* bytes in the buffer; where its last whole line ends */
     middle *middles;
     char *buffer;
+    pmt_block_out definitions; /* for recovery: in a file of their own, in the form of a capture */
 } text_sink;
+
+static void flush_definitions(text_sink *s)
+{
+    if (s->definitions.n > 0 && s->error == 0) {
+        s->error = pmt_block_out_write(&s->definitions, s->source->definitions);
+    }
+}
+
+static void put_definition(text_sink *s, const uint64_t *words, uint64_t mask, uint64_t at, uint32_t n)
+{
+    if (s->source->definitions != NULL) {
+        if (s->definitions.n + n > DEFINITIONS_BYTES) {
+            flush_definitions(s);
+        }
+        pmt_block_out_define(&s->definitions, words, mask, at, n);
+    }
+}
 
 static void flush(text_sink *s)
 {
@@ -174,7 +194,7 @@ static void put_cached_middle(text_sink *s, uint32_t id)
 
 static void put_thread(text_sink *s)
 {
-    const pmt_thread_name *t = s->source->thread(s->thread);
+    const pmt_thread_name *t = s->source->thread(s->source->threads, s->thread);
     uint32_t tid = t == NULL ? 0 : t->tid;
     s->tid_known = true;
     if (s->tid_shown == tid && tid != 0) {
@@ -335,6 +355,9 @@ static void put_escape(text_sink *s, const uint64_t *words, uint64_t mask, uint6
     case PMT_ESC_TEXT:
         put_text(s, words, mask, at + 1, payload);
         break;
+    case PMT_ESC_DEFINE:
+        put_definition(s, words, mask, at + 1, payload);
+        break;
     default:
         break;
     }
@@ -364,12 +387,13 @@ static int text_records(pmt_sink *base, const uint64_t *words, uint64_t mask, ui
         }
     }
     flush(s);
+    flush_definitions(s);
     pmt_timeline_done(&s->timeline, now);
     *at = from;
     return s->error;
 }
 
-static int text_begin(pmt_sink *base, const char *text, size_t n)
+static int text_end(pmt_sink *base, const char *text, size_t n)
 {
     text_sink *s = (text_sink *)base;
     put(s, text, n);
@@ -378,9 +402,22 @@ static int text_begin(pmt_sink *base, const char *text, size_t n)
     return s->error;
 }
 
+static int text_begin(pmt_sink *base, const char *text, size_t n)
+{
+    text_sink *s = (text_sink *)base;
+    pmt_output *definitions = s->source->definitions;
+    if (definitions != NULL) {
+        s->error = pmt_capture_begin(definitions, s->source->page);
+        s->definitions.type = PMT_BLOCK_TEXT; /* no text: only for the form */
+        s->error = s->error < 0 ? s->error : pmt_block_out_write(&s->definitions, definitions);
+        s->definitions.type = PMT_BLOCK_DEFINITIONS;
+    }
+    return s->error < 0 ? s->error : text_end(base, text, n);
+}
+
 static int text_note(pmt_sink *base, const char *line, size_t n)
 {
-    return ((text_sink *)base)->comments ? text_begin(base, line, n) : 0;
+    return ((text_sink *)base)->comments ? text_end(base, line, n) : 0;
 }
 
 static int text_reopen(pmt_sink *base, int64_t size)
@@ -390,10 +427,44 @@ static int text_reopen(pmt_sink *base, int64_t size)
     return pmt_output_cut(s->source->output, size);
 }
 
+static void text_keep(const pmt_sink *base, pmt_checkpoint *c)
+{
+    const text_sink *s = (const text_sink *)base;
+    c->output = s->source->output->size;
+    c->definitions = s->source->definitions == NULL ? 0 : s->source->definitions->size;
+    c->event = s->event;
+    c->clock = s->clock;
+    c->rss = s->rss;
+    c->rss_shown = s->rss_shown;
+    c->next_shown = s->next_shown;
+    c->rows = s->base.rows;
+    c->thread = s->thread;
+    c->tid_shown = s->tid_shown;
+    c->tid_known = s->tid_known;
+    c->timeline = s->timeline;
+}
+
+static void text_resume(pmt_sink *base, const pmt_checkpoint *c)
+{
+    text_sink *s = (text_sink *)base;
+    s->event = c->event;
+    s->clock = c->clock;
+    s->rss = c->rss;
+    s->rss_shown = c->rss_shown;
+    s->next_shown = c->next_shown;
+    s->base.rows = c->rows;
+    s->thread = c->thread;
+    s->tid_shown = c->tid_shown;
+    s->tid_known = c->tid_known != 0;
+    s->timeline = c->timeline;
+    s->whole = c->output;
+}
+
 static void text_close(pmt_sink *base)
 {
     text_sink *s = (text_sink *)base;
     pmt_arena *arena = s->arena;
+    pmt_block_out_free(&s->definitions, arena);
     pmt_arena_unmap(arena, s->middles, MIDDLES * sizeof *s->middles);
     pmt_arena_unmap(arena, s->buffer, BUFFER_BYTES);
     pmt_arena_unmap(arena, s, sizeof *s);
@@ -405,7 +476,8 @@ pmt_sink *pmt_text_sink_new(pmt_arena *a, const pmt_source *source, pmt_layout l
     if (s == NULL) {
         return NULL;
     }
-    s->base = (pmt_sink){text_begin, text_records, text_begin, text_note, text_reopen, text_close, 0};
+    s->base = (pmt_sink){text_begin, text_records, text_end,   text_note, text_reopen,
+                         text_keep,  text_resume,  text_close, 0};
     s->arena = a;
     s->source = source;
     s->layout = layout;
@@ -414,7 +486,9 @@ pmt_sink *pmt_text_sink_new(pmt_arena *a, const pmt_source *source, pmt_layout l
     s->buffer = pmt_arena_map(a, BUFFER_BYTES);
     s->clock = source->first.clock;
     pmt_timeline_init(&s->timeline, source->first, source->process_start_ns);
-    if (s->middles == NULL || s->buffer == NULL) {
+    if (s->middles == NULL || s->buffer == NULL ||
+        (source->definitions != NULL &&
+         pmt_block_out_init(&s->definitions, a, PMT_BLOCK_DEFINITIONS, DEFINITIONS_BYTES) < 0)) {
         int saved = errno;
         text_close(&s->base);
         errno = saved;

@@ -111,6 +111,16 @@ static bool own_table(int keep)
     return true;
 }
 
+static int open_one(pmt_output *o, bool own)
+{
+    int rc = pmt_output_open(o, !own);
+    for (int stray = 0; rc == -EMFILE && own && stray < 2; stray++) {
+        close(stray); /* a limit of three: the output is worth more than places for stray messages */
+        rc = pmt_output_open(o, false);
+    }
+    return rc;
+}
+
 static int open_output(pmt_writer *w)
 {
     pmt_output *o = w->output;
@@ -124,12 +134,8 @@ static int open_output(pmt_writer *w)
         return 0;
     }
     bool own = w->unshare && own_table(-1);
-    int rc = pmt_output_open(o, !own);
-    if (rc == -EMFILE && own) { /* a limit of three: the output is worth more than places for stray messages */
-        close(0);
-        rc = pmt_output_open(o, false);
-    }
-    return rc;
+    int rc = open_one(o, own);
+    return rc == 0 && w->definitions != NULL ? open_one(w->definitions, own) : rc;
 }
 
 /* Calibration again at 10 ms, 100 ms, 1 s, 10 s and then every minute: cores change their speed. */
@@ -153,16 +159,24 @@ static void nap(pmt_writer *w, uint64_t seen)
     pmt_ring_sleep(w->ring, seen, &w->order, until < NAP_NS ? until : NAP_NS);
 }
 
-/* Everything up to the head of this moment; true if there was something. */
-static bool feed(pmt_writer *w)
+/* What is written counts: after a kill, recovery goes on from here. */
+static void note_progress(pmt_writer *w, uint64_t tail, bool ended)
+{
+    pmt_checkpoint c;
+    memset(&c, 0, sizeof c);
+    w->sink->keep(w->sink, &c);
+    c.tail = tail;
+    c.ended = ended;
+    pmt_ring_keep(w->ring, &c);
+}
+
+/* Everything up to the head of this moment. */
+static void feed(pmt_writer *w)
 {
     pmt_ring *r = w->ring;
-    uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed); /* only we write it */
+    uint64_t tail = atomic_load_explicit(&r->s->tail, memory_order_relaxed); /* only we write it */
     /* acquire, pairs with the release in push: the words before head are whole. */
-    uint64_t head = atomic_load_explicit(&r->head, memory_order_acquire);
-    if (tail == head) {
-        return false;
-    }
+    uint64_t head = atomic_load_explicit(&r->s->head, memory_order_acquire);
     while (tail < head) {
         int rc = pmt_writer_error(w);
         if (rc == 0) {
@@ -171,12 +185,14 @@ static bool feed(pmt_writer *w)
                 pmt_pair now = pmt_clock_pair(w->clock);
                 rc = w->sink->records(w->sink, r->words, r->mask, &tail, head, PMT_RING_CHUNK, now);
             }
+            if (rc == 0) {
+                note_progress(w, tail, false);
+            }
             fail(w, rc);
         }
         tail = rc < 0 ? head : tail;
         pmt_ring_pop(r, tail);
     }
-    return true;
 }
 
 static void *run(void *arg)
@@ -187,6 +203,7 @@ static void *run(void *arg)
     if (rc == 0 && !w->begun) {
         rc = w->sink->begin(w->sink, w->text, w->text_len);
         w->begun = true;
+        note_progress(w, atomic_load_explicit(&w->ring->s->tail, memory_order_relaxed), false);
     }
     if (rc == 0 && w->before_end >= 0) { /* the end was written too early: an exec that failed */
         static const char failed[] = "# exec failed, recording goes on\n";
@@ -194,6 +211,7 @@ static void *run(void *arg)
         rc = rc < 0 ? rc : w->sink->reopen(w->sink, w->before_end);
         rc = rc == -ESPIPE ? w->sink->note(w->sink, failed, sizeof failed - 1) : rc;
         w->before_end = -1;
+        note_progress(w, atomic_load_explicit(&w->ring->s->tail, memory_order_relaxed), false);
     }
     atomic_store_explicit(&w->start_error, rc, memory_order_relaxed);
     atomic_store(&w->ready, 1);
@@ -205,17 +223,25 @@ static void *run(void *arg)
     do {
         /* Order first, then feed: what was pushed before the order is fed after it was seen. */
         order = atomic_load(&w->order);
-        if (!feed(w) && order == ORDER_RUN) {
-            nap(w, atomic_load_explicit(&w->ring->tail, memory_order_relaxed));
+        feed(w);
+        if (order == ORDER_RUN) { /* also after a feed: whole chunks make large writes and blocks */
+            nap(w, atomic_load_explicit(&w->ring->s->tail, memory_order_relaxed));
         }
     } while (order == ORDER_RUN);
     if (order == ORDER_END && pmt_writer_error(w) == 0) {
         w->before_end = w->output == NULL ? -1 : w->output->size;
         int rc_end = w->output == NULL ? 0 : pmt_output_check(w->output);
-        fail(w, rc_end < 0 ? rc_end : w->sink->end(w->sink, w->text, w->text_len));
+        rc_end = rc_end < 0 ? rc_end : w->sink->end(w->sink, w->text, w->text_len);
+        fail(w, rc_end);
+        if (rc_end == 0) {
+            note_progress(w, atomic_load_explicit(&w->ring->s->tail, memory_order_relaxed), true);
+        }
     }
     if (w->output != NULL && !w->output->special) { /* that one is the program's table's, and may be needed again */
         pmt_output_close(w->output);
+    }
+    if (w->definitions != NULL) {
+        pmt_output_close(w->definitions);
     }
     return NULL;
 }

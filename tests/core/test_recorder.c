@@ -13,7 +13,9 @@ static pmt_recorder *made(pmt_log log, bool file, const char *clock)
     pmt_options o = {.log = log, .compute = PMT_COMPUTE_ALL, .threshold = 4096, .comments = true, .has_file = file,
                      .clock = clock, .unshare = true, .path = FILE_NAME};
     unlink(FILE_NAME);
+    const char *path;
     CHECK_INT(pmt_recorder_new(&r, &o, world_thread), 0);
+    CHECK_INT(pmt_recorder_create(r, &path), 0);
     CHECK_INT(pmt_recorder_open(r, HEAD, strlen(HEAD)), 0);
     pmt_recorder_begin(r, 1);
     return r;
@@ -63,14 +65,14 @@ static void sends(void)
     r->source.process_start_ns = 0;
     r->rss_now = 8192;
     pmt_recorder_send(r, site, 0, ticks);
-    pmt_recorder_send(r, site, 0, ticks + 16);
+    pmt_recorder_send(r, site, 0, ticks + 64);
     pmt_recorder_send(r, site, 0, ticks);             /* backwards: not within the stream */
     r->rss_now = 4096;
-    pmt_recorder_send(r, site, 0, ticks + (UINT64_C(1) << 37)); /* beyond 32 bits of clock */
-    pmt_recorder_send(r, site, 1, ticks + (UINT64_C(1) << 37) + 32);
+    pmt_recorder_send(r, site, 0, ticks + (UINT64_C(1) << 39)); /* beyond 32 bits of clock */
+    pmt_recorder_send(r, site, 1, ticks + (UINT64_C(1) << 39) + 128);
     CHECK_INT(r->rows, 5);
     CHECK_INT(r->rss_sent, 4096);
-    CHECK_INT(atomic_load(&r->ring.head), 1 + 2 + 1 + 1 + 1 + (2 + 2 + 1) + 2);
+    CHECK_INT(atomic_load(&r->ring.s->head), 1 + 2 + 1 + 1 + 1 + (2 + 2 + 1) + 2);
     ended(r);
     text got = text_of_file(FILE_NAME);
     CHECK_INT(lines_with(&got, "0    "), 1);
@@ -166,7 +168,7 @@ static void messages(void)
 
     r = made(PMT_LOG_NONE, false, "fake:0"); /* no file: no message */
     pmt_recorder_text(r, big, 100);
-    CHECK_INT(atomic_load(&r->ring.head), 0);
+    CHECK_INT(atomic_load(&r->ring.s->head), 0);
     ended(r);
     free(big);
 }
@@ -332,7 +334,9 @@ static void failing(void)
 
     pmt_options o = {.log = PMT_LOG_ALL, .has_file = true, .unshare = true, .path = "no/such/folder.log"};
     CHECK_INT(pmt_recorder_new(&r, &o, world_thread), 0);
-    CHECK_INT(pmt_recorder_open(r, HEAD, strlen(HEAD)), -ENOENT);
+    const char *path;
+    CHECK_INT(pmt_recorder_create(r, &path), -ENOENT);
+    CHECK(path == r->output.path);
     pmt_recorder_free(r);
     o.path = ".";
     CHECK_INT(pmt_recorder_new(&r, &o, world_thread), -EISDIR);

@@ -47,11 +47,11 @@ static void order(uint32_t size, uint64_t records, unsigned slow, uint32_t slow_
     memset(j, 0, sizeof *j);
     j->records = records;
     j->slow = slow;
-    CHECK_INT(pmt_ring_init(&j->ring, &arena, size), 0);
+    CHECK_INT(pmt_ring_init(&j->ring, &arena, size, -1), 0);
     pthread_create(&thread, NULL, produce, j);
     uint64_t tail = 0, i = 0, bad = 0, broken = 0;
     while (i < records) {
-        uint64_t head = atomic_load_explicit(&j->ring.head, memory_order_acquire);
+        uint64_t head = atomic_load_explicit(&j->ring.s->head, memory_order_acquire);
         if (head == tail) {
             pmt_ring_sleep(&j->ring, tail, &never, 2000000);
             continue;
@@ -90,21 +90,21 @@ static void full_waits(void)
     pthread_t thread;
     memset(j, 0, sizeof *j);
     j->records = 100;
-    CHECK_INT(pmt_ring_init(&j->ring, &arena, 16), 0);
+    CHECK_INT(pmt_ring_init(&j->ring, &arena, 16, -1), 0);
     pthread_create(&thread, NULL, produce, j);
-    for (int i = 0; i < 2000 && atomic_load(&j->ring.full) == 0; i++) {
+    for (int i = 0; i < 2000 && atomic_load(&j->ring.s->full) == 0; i++) {
         usleep(500);
     }
-    CHECK_INT(atomic_load(&j->ring.full), 1);
-    uint64_t head = atomic_load(&j->ring.head);
+    CHECK_INT(atomic_load(&j->ring.s->full), 1);
+    uint64_t head = atomic_load(&j->ring.s->head);
     usleep(60000); /* longer than one of its waits */
-    CHECK_INT(atomic_load(&j->ring.head), head);
+    CHECK_INT(atomic_load(&j->ring.s->head), head);
     CHECK(head <= 16);
     CHECK_INT(j->ring.words[0], 0);
     CHECK_INT(j->ring.words[1], 8);
     uint64_t tail = 0;
     for (uint64_t i = 0; i < j->records; i++) {
-        while (atomic_load_explicit(&j->ring.head, memory_order_acquire) < tail + words_of(i)) {
+        while (atomic_load_explicit(&j->ring.s->head, memory_order_acquire) < tail + words_of(i)) {
             usleep(50);
         }
         tail += words_of(i);
@@ -120,15 +120,15 @@ static void errno_is_kept(void)
 {
     pmt_arena arena = {0};
     pmt_ring ring;
-    CHECK_INT(pmt_ring_init(&ring, &arena, 16), 0);
+    CHECK_INT(pmt_ring_init(&ring, &arena, 16, -1), 0);
     uint64_t word = 1;
     pmt_ring_room(&ring, 1);
     pmt_ring_push(&ring, &word, 1);
-    atomic_store(&ring.asleep, 1);
+    atomic_store(&ring.s->asleep, 1);
     errno = 77;
     pmt_ring_make_room(&ring, 1);
     CHECK_INT(errno, 77);
-    CHECK_INT(atomic_load(&ring.asleep), 0); /* something is there: the writer was woken */
+    CHECK_INT(atomic_load(&ring.s->asleep), 0); /* something is there: the writer was woken */
     pmt_ring_free(&ring, &arena);
 }
 
@@ -156,7 +156,7 @@ static void stop_wakes(void)
         sleeper *s = aligned_alloc(64, (sizeof *s + 63) / 64 * 64);
         pthread_t thread;
         memset(s, 0, sizeof *s);
-        pmt_ring_init(&s->ring, &arena, 1024);
+        pmt_ring_init(&s->ring, &arena, 1024, -1);
         pthread_create(&thread, NULL, sleeps, s);
         if (i % 3 != 0) {
             usleep((unsigned)(i % 5) * 40);
@@ -179,14 +179,14 @@ static void limits(void)
 {
     pmt_arena arena = {0};
     pmt_ring *r = aligned_alloc(64, (sizeof *r + 63) / 64 * 64);
-    CHECK_INT(pmt_ring_init(r, &arena, PMT_RING_WORDS), 0);
+    CHECK_INT(pmt_ring_init(r, &arena, PMT_RING_WORDS, -1), 0);
     uint64_t words[600] = {0}, tail = 0;
     unsigned random = 1;
     bool good = true;
     for (int i = 0; i < 20000; i++) {
         random = random * 1664525u + 1013904223u;
         uint32_t n = 1 + (random >> 16) % (i % 50 == 0 ? 513 : 4);
-        uint64_t head = atomic_load(&r->head);
+        uint64_t head = atomic_load(&r->s->head);
         if (head + n - tail > r->mask + 1) {
             tail = head - (random >> 20) % 64;
             pmt_ring_pop(r, tail);

@@ -96,7 +96,7 @@ static void all_layout(bool comments)
 {
     world w;
     text want = {0};
-    uint64_t clock = 1000000 / 16; /* of the first pair */
+    uint64_t clock = 1000000 / 64; /* of the first pair */
     size_t event = 0;
     world_make(&w, FILE_NAME, 0, PMT_LAYOUT_ALL, comments, 1024);
     make_sites(&w);
@@ -213,7 +213,7 @@ static void many_rows(uint32_t words)
         char name[300];
         snprintf(name, sizeof name, "f%0*u", (int)(s % 250) + 1, s);
         n += (size_t)sprintf(big + n, "%-12zu %-12.6f %-8s %-120s#%4d %-32s %12zu %12ld\n", (size_t)i,
-                             world_seconds(1000000 / 16 + i + 1), "CALL", "f.py", (int)s, name, (size_t)(i / 5 * 5) * 4096 + 4096,
+                             world_seconds(1000000 / 64 + i + 1), "CALL", "f.py", (int)s, name, (size_t)(i / 5 * 5) * 4096 + 4096,
                              i == 0 ? 4096L : i % 5 == 0 ? 5 * 4096L : 0L);
     }
     text_add(&want, big, n);
@@ -259,7 +259,7 @@ static void new_meanings(uint32_t times)
         if (round == 1) {
             world_push(&w, (uint64_t[]){pmt_word(site, 1)}, 1);
         }
-        put_all_row(&want, (size_t)round, 1000000 / 16 + (uint64_t)round + 1, "CALL", "f.py", 1, round == 0 ? "old" : "new", 0, 0);
+        put_all_row(&want, (size_t)round, 1000000 / 64 + (uint64_t)round + 1, "CALL", "f.py", 1, round == 0 ? "old" : "new", 0, 0);
     }
     world_stop(&w);
     text_put(&want, TAIL);

@@ -87,8 +87,9 @@ typedef struct world {
 static pmt_thread_name world_threads[4] = {
     {100, 10, "MainThread"}, {101, 0, ""}, {102, 9, "two\nlines"}, {100, 10, "MainThread"}};
 
-static inline const pmt_thread_name *world_thread(uint32_t slot)
+static inline const pmt_thread_name *world_thread(void *none, uint32_t slot)
 {
+    (void)none;
     return slot < 4 ? &world_threads[slot] : NULL;
 }
 
@@ -113,13 +114,14 @@ static inline uint32_t world_site(world *w, uint32_t code, int offset, pmt_kind 
 static inline void world_make(world *w, const char *path, unsigned flags, pmt_layout layout, bool comments, uint32_t words)
 {
     memset(w, 0, sizeof *w);
-    CHECK_INT(pmt_ring_init(&w->ring, &w->arena, words), 0);
+    CHECK_INT(pmt_ring_init(&w->ring, &w->arena, words, -1), 0);
     CHECK_INT(pmt_sites_init(&w->sites, &w->arena), 0);
     pmt_clock_init(&w->clock, "fake:0");
     w->output.fd.fd = -1;
     if (path != NULL) {
         CHECK_INT(pmt_output_init(&w->output, path, flags), 0);
-        w->source = (pmt_source){&w->sites, world_thread, &w->output, 0, pmt_clock_pair(&w->clock)};
+        w->source = (pmt_source){.sites = &w->sites, .thread = world_thread, .output = &w->output,
+                                 .first = pmt_clock_pair(&w->clock), .page = 4096};
         w->sink = pmt_text_sink_new(&w->arena, &w->source, layout, comments);
     }
     else {
@@ -159,7 +161,7 @@ static inline void world_free(world *w)
 
 static inline void world_push(world *w, const uint64_t *words, uint32_t n)
 {
-    if (!w->writer.running && atomic_load(&w->ring.head) + n - atomic_load(&w->ring.tail) > w->ring.mask + 1) {
+    if (!w->writer.running && atomic_load(&w->ring.s->head) + n - atomic_load(&w->ring.s->tail) > w->ring.mask + 1) {
         fprintf(stderr, "no writer runs and the ring is full: the rest would wait for ever\n");
         exit(1);
     }
@@ -177,10 +179,10 @@ static inline void world_thread_is(world *w, uint32_t slot)
     world_push(w, (uint64_t[]){pmt_word(PMT_ESC_THREAD, slot)}, 1);
 }
 
-/* The clock of an event in seconds: a unit of the fake clock is 16 ns. */
+/* The clock of an event in seconds: a unit of the fake clock is 64 ns. */
 static inline double world_seconds(uint64_t clock)
 {
-    return (double)(int64_t)(clock * 16 / 1000) / 1e6;
+    return (double)(int64_t)(clock * 64 / 1000) / 1e6;
 }
 
 static inline void put_all_row(text *t, size_t event, uint64_t clock, const char *what, const char *file, int line,

@@ -1,0 +1,265 @@
+/* DESIGN: the checkpoint that was chosen says how much of the output counts. What is behind that in the file was being
+ * written when the process died, and is still in the ring: it is cut off and made anew, by the same sink, which goes on
+ * as if nothing had happened. Until the end is written the ring stays as it is: a recovery that is killed is repeated. */
+#include "core/recover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/bytes.h"
+#include "core/define.h"
+#include "core/reader.h"
+
+#define MOST_WORDS (UINT64_C(1) << 26)
+#define DEFINED_WORDS ((PMT_MAX_DEFINE + 7) / 8)
+
+typedef struct remains {
+    const char *path;
+    char *ring_path, *sites_path;
+    pmt_ring_shared s;
+    pmt_checkpoint c;
+    uint64_t *words, head;   /* of the ring, all of it */
+    pmt_reader definitions;  /* its dictionary is the one in use */
+    bool reading;
+    pmt_output output;
+    pmt_recovered *out;
+} remains;
+
+__attribute__((format(printf, 3, 4))) static int refuse(remains *m, int rc, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(m->out->why, sizeof m->out->why, format, args);
+    va_end(args);
+    return rc;
+}
+
+static char *beside(const char *path, const char *suffix)
+{
+    size_t n = strlen(path) + strlen(suffix) + 1;
+    char *name = malloc(n);
+    if (name != NULL) {
+        snprintf(name, n, "%s%s", path, suffix);
+    }
+    return name;
+}
+
+static bool valid(const remains *m, int64_t size)
+{
+    const pmt_ring_shared *s = &m->s;
+    const pmt_checkpoint *c = &m->c;
+    return s->bytes == PMT_RING_HEADER && s->words >= 16 && s->words <= MOST_WORDS && (s->words & (s->words - 1)) == 0 &&
+           size >= (int64_t)(PMT_RING_HEADER + s->words * 8) && s->format <= PMT_RING_CAPTURE && s->page >= 1024 &&
+           (s->page & (s->page - 1)) == 0 && s->chosen <= 1 && c->tail <= m->head && m->head - c->tail <= s->words &&
+           c->output >= 0 && c->definitions >= 0;
+}
+
+static int read_ring(remains *m)
+{
+    struct stat st;
+    int fd = open(m->ring_path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == ENOENT ? 1 : refuse(m, -errno, "%s cannot be opened: %s", m->ring_path, strerror(errno));
+    }
+    int rc = 0;
+    if (fstat(fd, &st) < 0 || pread(fd, &m->s, sizeof m->s, 0) != (ssize_t)sizeof m->s ||
+        memcmp(m->s.magic, PMT_RING_MAGIC, sizeof m->s.magic) != 0) {
+        rc = refuse(m, -EBADMSG, "%s is not the ring of a recording", m->ring_path);
+    }
+    else if (m->s.version != 1) {
+        rc = refuse(m, -ENOTSUP, "%s is of another version of pymemtrace (its layout is %u, this one's 1)", m->ring_path,
+                    m->s.version);
+    }
+    else if (m->s.pid_start != 0 && pmt_process_start_ticks((long)m->s.pid) == m->s.pid_start) {
+        rc = refuse(m, -EBUSY, "%s is being written: process %u lives", m->path, m->s.pid);
+    }
+    else {
+        m->head = atomic_load_explicit(&m->s.head, memory_order_relaxed);
+        m->c = m->s.checkpoints[atomic_load_explicit(&m->s.chosen, memory_order_relaxed) & 1];
+        if (!valid(m, (int64_t)st.st_size)) {
+            rc = refuse(m, -EBADMSG, "%s is damaged: its header contradicts itself", m->ring_path);
+        }
+    }
+    if (rc == 0) {
+        size_t bytes = (size_t)m->s.words * 8, done = 0;
+        m->words = malloc(bytes);
+        for (ssize_t n = 1; m->words != NULL && done < bytes && n > 0; done += n > 0 ? (size_t)n : 0) {
+            n = pread(fd, (char *)m->words + done, bytes - done, (off_t)(PMT_RING_HEADER + done));
+        }
+        rc = m->words == NULL ? -ENOMEM : done < bytes ? refuse(m, -EIO, "%s cannot be read", m->ring_path) : 0;
+    }
+    close(fd);
+    return rc;
+}
+
+static int open_output(remains *m)
+{
+    struct stat st;
+    int rc = pmt_output_init(&m->output, m->path, 0);
+    if (rc < 0 || stat(m->path, &st) < 0) {
+        rc = rc < 0 ? rc : -errno;
+        return refuse(m, rc, "%s cannot be opened: %s", m->path, strerror(-rc));
+    }
+    if (m->output.special || st.st_size < m->c.output) {
+        return refuse(m, -EBADMSG, "%s is shorter than its ring says: it is another file, or was cut", m->path);
+    }
+    m->output.dev = st.st_dev;
+    m->output.ino = st.st_ino;
+    m->output.created = true;
+    m->output.size = m->c.output;
+    rc = pmt_output_open(&m->output, false);
+    return rc < 0 ? refuse(m, rc, "%s cannot be opened for writing: %s", m->path, strerror(-rc)) : 0;
+}
+
+/* The definitions that are in a file, up to the checkpoint: what is behind it is in the ring as well. */
+static int read_definitions(remains *m)
+{
+    bool capture = m->s.format == PMT_RING_CAPTURE;
+    const char *path = capture ? m->path : m->sites_path;
+    int rc = capture ? 0 : truncate(path, (off_t)m->c.definitions);
+    if (rc < 0) {
+        return refuse(m, -errno, "%s cannot be cut to what counts: %s", path, strerror(errno));
+    }
+    m->reading = true;
+    rc = pmt_reader_open(&m->definitions, path);
+    while (rc == 0 && (rc = pmt_reader_block(&m->definitions)) == 1) {
+        rc = 0;
+    }
+    return rc < 0 ? refuse(m, rc, "%s: %s", path, m->definitions.why[0] != '\0' ? m->definitions.why : strerror(-rc)) : 0;
+}
+
+static bool known(const remains *m, uint32_t site, bool event)
+{
+    const pmt_dictionary *d = &m->definitions.dictionary;
+    return event ? pmt_dictionary_has_site(d, site) : site < d->high;
+}
+
+/* Whole records from m->c.tail on, up to the next definition or one that makes no sense; adds up their time. */
+static uint64_t stretch(const remains *m, uint64_t at, uint64_t *clock)
+{
+    uint64_t mask = m->s.words - 1;
+    while (at < m->head) {
+        uint64_t word = m->words[at & mask], first = m->words[(at + 1) & mask];
+        uint32_t n = pmt_record_words(word), low = (uint32_t)word, high = (uint32_t)(word >> 32);
+        if (n == 0 || n > m->head - at || low == PMT_ESC_DEFINE) {
+            break;
+        }
+        if ((low >= PMT_SITE_FIRST && !known(m, low, true)) || (low == PMT_ESC_ROW && !known(m, high, true)) ||
+            (low == PMT_ESC_PEAK && high != 0 && !known(m, high, false)) ||
+            (low == PMT_ESC_RSS && first % m->s.page != 0)) {
+            break;
+        }
+        *clock = low >= PMT_SITE_FIRST    ? *clock + high
+                 : low == PMT_ESC_CLOCK ? first
+                 : low == PMT_ESC_ROW   ? m->words[(at + 2) & mask]
+                                        : *clock;
+        at += n;
+    }
+    return at;
+}
+
+static pmt_pair pair_at(const remains *m, uint64_t clock)
+{
+    pmt_pair from = m->c.timeline.from.clock != 0 ? m->c.timeline.from : m->s.first;
+    double ns = clock > from.clock ? (double)(clock - from.clock) * m->s.ns_per_clock : 0;
+    return (pmt_pair){clock > from.clock ? clock : from.clock, from.ns + (int64_t)ns};
+}
+
+static int define(remains *m, uint64_t at, uint32_t bytes)
+{
+    static uint64_t copy[DEFINED_WORDS];
+    for (uint32_t i = 0; i < (bytes + 7) / 8; i++) {
+        copy[i] = m->words[(at + 1 + i) & (m->s.words - 1)];
+    }
+    pmt_bytes b = {(const uint8_t *)copy, (const uint8_t *)copy + bytes, false};
+    return pmt_dictionary_apply(&m->definitions.dictionary, &b);
+}
+
+static int feed(remains *m, pmt_sink *sink)
+{
+    uint64_t at = m->c.tail, mask = m->s.words - 1, clock = m->c.clock;
+    int rc = 0;
+    while (rc == 0 && at < m->head) {
+        uint64_t to = stretch(m, at, &clock), from = at;
+        uint64_t word = m->words[to & mask];
+        if (to == from) {
+            uint32_t n = pmt_record_words(word);
+            if ((uint32_t)word != PMT_ESC_DEFINE || n == 0 || n > m->head - at) {
+                return refuse(m, -EBADMSG, "%s is damaged: word %llu makes no sense", m->ring_path,
+                              (unsigned long long)at);
+            }
+            rc = define(m, at, (uint32_t)(word >> 32));
+            if (rc < 0) {
+                return refuse(m, rc, "%s is damaged: the definition at word %llu makes no sense", m->ring_path,
+                              (unsigned long long)at);
+            }
+            to = at + n;
+        }
+        while (rc == 0 && at < to) {
+            rc = sink->records(sink, m->words, mask, &at, to, PMT_RING_CHUNK, pair_at(m, clock));
+        }
+    }
+    return rc < 0 ? refuse(m, rc, "%s cannot be written: %s", m->path, strerror(-rc)) : 0;
+}
+
+static int put_back(remains *m)
+{
+    bool capture = m->s.format == PMT_RING_CAPTURE;
+    pmt_arena arena = {0};
+    pmt_dictionary *d = &m->definitions.dictionary;
+    pmt_source source = {.sites = &d->sites, .thread = pmt_dictionary_thread_of, .threads = d, .output = &m->output,
+                         .process_start_ns = m->s.process_start_ns, .first = m->s.first, .page = m->s.page};
+    pmt_layout layout = m->s.format == PMT_RING_PREVIOUS ? PMT_LAYOUT_PREVIOUS : PMT_LAYOUT_ALL;
+    pmt_sink *sink = capture ? pmt_binary_sink_new(&arena, &source)
+                             : pmt_text_sink_new(&arena, &source, layout, m->s.comments != 0);
+    if (sink == NULL) {
+        return refuse(m, -errno, "no memory");
+    }
+    struct stat st;
+    int64_t before = stat(m->path, &st) == 0 ? (int64_t)st.st_size : m->c.output;
+    int rc = pmt_output_cut(&m->output, m->c.output);
+    sink->resume(sink, &m->c);
+    rc = rc < 0 ? refuse(m, rc, "%s cannot be cut to what counts: %s", m->path, strerror(-rc)) : feed(m, sink);
+    if (rc == 0 && (capture || m->s.comments)) {
+        char text[96];
+        int n = snprintf(text, sizeof text, "# logged: %llu\n# end recovered\n", (unsigned long long)sink->rows);
+        rc = sink->end(sink, text, (size_t)n);
+        rc = rc < 0 ? refuse(m, rc, "%s cannot be written: %s", m->path, strerror(-rc)) : 0;
+    }
+    m->out->events = sink->rows - m->c.rows;
+    m->out->bytes = m->output.size - before;
+    sink->close(sink);
+    return rc;
+}
+
+int pmt_recover(const char *path, pmt_recovered *out)
+{
+    remains m = {.path = path, .ring_path = beside(path, ".ring"), .sites_path = beside(path, ".sites"), .out = out};
+    *out = (pmt_recovered){0};
+    m.output.fd.fd = -1;
+    int rc = m.ring_path == NULL || m.sites_path == NULL ? refuse(&m, -ENOMEM, "no memory") : read_ring(&m);
+    if (rc == 0 && !(m.c.ended && m.c.tail == m.head)) { /* else only its removal was missing */
+        rc = open_output(&m);
+        rc = rc < 0 ? rc : read_definitions(&m);
+        rc = rc < 0 ? rc : put_back(&m);
+        pmt_output_close(&m.output);
+    }
+    if (rc == 0) {
+        unlink(m.ring_path);
+        unlink(m.sites_path);
+    }
+    if (m.reading) {
+        pmt_reader_close(&m.definitions);
+    }
+    pmt_output_free(&m.output);
+    free(m.words);
+    free(m.ring_path);
+    free(m.sites_path);
+    return rc;
+}

@@ -1,0 +1,495 @@
+/* DESIGN: one loop decodes and charges, its state in locals. The usual item (a known or short site, a short time, a small
+ * change of RSS) is decoded here; everything else by pmt_reader_item, to which the state is handed over.
+ * A thread's stack is its top node and that one's parents; ROOT is the empty stack, and what is charged to ROOT in the
+ * loop becomes BEFORE's at its end. The usual call leads where the one before at that site did, the usual return ends the
+ * top: one comparison, without a branch on which of them it is, because what programs do next is hard to guess for a
+ * processor too. RSS is looked at only where it changed. */
+#include "core/tree.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FIRST_NODES 1024u
+#define MAX_NODES (1u << 26)
+#define SEARCH_ALLOWED (UINT64_C(1) << 24) /* frames, and 16 for each event ... */
+#define SHORT_SEARCH 1024u /* ... then so many at a time: no capture may make this quadratic */
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+typedef struct pmt_stack {
+    uint32_t top;    /* PMT_NODE_ROOT: empty */
+    bool begun;
+    uint64_t clock;  /* of its last event */
+} pmt_stack;
+
+_Static_assert(sizeof(pmt_node) == 64, "a node is a cache line");
+
+static pmt_node *new_nodes(const pmt_node *old, uint32_t count, uint32_t room) /* aligned, which realloc is not */
+{
+    pmt_node *nodes = aligned_alloc(sizeof *nodes, room * sizeof *nodes);
+    if (nodes != NULL && count > 0) {
+        memcpy(nodes, old, count * sizeof *nodes);
+    }
+    return nodes;
+}
+
+int pmt_tree_init(pmt_tree *t)
+{
+    memset(t, 0, sizeof *t);
+    t->nodes = new_nodes(NULL, 0, FIRST_NODES);
+    t->slots = calloc(FIRST_NODES * 2, sizeof *t->slots);
+    if (t->nodes == NULL || t->slots == NULL) {
+        return -ENOMEM;
+    }
+    t->room = FIRST_NODES;
+    t->mask = FIRST_NODES * 2 - 1;
+    t->count = PMT_NODE_FIRST;
+    t->thread = UINT32_MAX;
+    memset(t->nodes, 0, PMT_NODE_FIRST * sizeof *t->nodes);
+    for (uint32_t i = PMT_NODE_BEFORE; i < PMT_NODE_FIRST; i++) {
+        t->nodes[i].sibling = t->nodes[PMT_NODE_ROOT].child;
+        t->nodes[PMT_NODE_ROOT].child = i;
+    }
+    return 0;
+}
+
+void pmt_tree_free(pmt_tree *t)
+{
+    free(t->stacks);
+    free(t->nodes);
+    free(t->slots);
+    memset(t, 0, sizeof *t);
+}
+
+/* --- nodes ----------------------------------------------------------------------------------------------------------- */
+
+static uint64_t hash_of(uint32_t parent, uint32_t function)
+{
+    uint64_t h = ((uint64_t)parent << 32 | function) * 0x9E3779B97F4A7C15u;
+    h = (h ^ h >> 32) * 0xBF58476D1CE4E5B9u;
+    return h ^ h >> 32;
+}
+
+static void put_slot(uint64_t *slots, uint32_t mask, uint64_t hash, uint32_t node)
+{
+    uint32_t i = (uint32_t)hash & mask;
+    while (slots[i] != 0) {
+        i = (i + 1) & mask;
+    }
+    slots[i] = hash >> 32 << 32 | node;
+}
+
+static bool grow_nodes(pmt_tree *t)
+{
+    uint32_t room = t->room * 2, mask = t->mask * 2 + 1;
+    pmt_node *nodes = t->room >= MAX_NODES ? NULL : new_nodes(t->nodes, t->count, room);
+    uint64_t *slots = nodes == NULL ? NULL : calloc((size_t)mask + 1, sizeof *slots);
+    if (slots == NULL) {
+        free(nodes);
+        return false;
+    }
+    for (uint32_t i = PMT_NODE_FIRST; i < t->count; i++) {
+        put_slot(slots, mask, hash_of(nodes[i].parent, nodes[i].function), i);
+    }
+    free(t->nodes);
+    free(t->slots);
+    t->nodes = nodes;
+    t->slots = slots;
+    t->room = room;
+    t->mask = mask;
+    return true;
+}
+
+static uint32_t child_of(pmt_tree *t, uint32_t parent, uint32_t function, bool c) /* 0: no memory */
+{
+    uint32_t last = t->nodes[parent].last;
+    if (t->nodes[last].function == function) {
+        return last;
+    }
+    uint64_t hash = hash_of(parent, function);
+    for (uint32_t i = (uint32_t)hash & t->mask; t->slots[i] != 0; i = (i + 1) & t->mask) {
+        uint32_t node = (uint32_t)t->slots[i];
+        if (t->slots[i] >> 32 == hash >> 32 && t->nodes[node].parent == parent && t->nodes[node].function == function) {
+            return node;
+        }
+    }
+    if (t->count == t->room && !grow_nodes(t)) {
+        return 0;
+    }
+    uint32_t node = t->count++;
+    t->nodes[node] = (pmt_node){.parent = parent, .function = function, .sibling = t->nodes[parent].child, .c = c};
+    t->nodes[parent].child = node;
+    put_slot(t->slots, t->mask, hash, node);
+    return node;
+}
+
+/* Sums wrap rather than overflow: a capture may claim anything. */
+static void add(int64_t *sum, int64_t bytes)
+{
+    *sum = (int64_t)((uint64_t)*sum + (uint64_t)bytes);
+}
+
+static void charge(pmt_node *n, int64_t bytes)
+{
+    add(bytes > 0 ? &n->up : &n->down, bytes);
+}
+
+/* --- stacks ---------------------------------------------------------------------------------------------------------- */
+
+static pmt_stack *stack_of(pmt_tree *t, uint32_t thread) /* NULL: no memory */
+{
+    if (thread >= t->stack_count) {
+        uint32_t count = t->stack_count < 8 ? 8 : t->stack_count * 2;
+        while (count <= thread) {
+            count *= 2;
+        }
+        pmt_stack *stacks = realloc(t->stacks, count * sizeof *stacks);
+        if (stacks == NULL) {
+            return NULL;
+        }
+        memset(stacks + t->stack_count, 0, (count - t->stack_count) * sizeof *stacks);
+        t->stacks = stacks;
+        t->stack_count = count;
+    }
+    return &t->stacks[thread];
+}
+
+/* The top after an event that is not the usual one: another child than the one before, or the end of what is not on top.
+ * UINT32_MAX: no memory. */
+static __attribute__((noinline)) uint32_t unusual(pmt_tree *t, uint32_t top, pmt_place *from_to)
+{
+    const pmt_place place = *from_to;
+    uint32_t what = pmt_place_what(place), function = place.function;
+    pmt_node *n = &t->nodes[top];
+    if (what == PMT_CALL || what == PMT_C_CALL) {
+        if (what == PMT_C_CALL && n->c &&
+            (n->parent == PMT_NODE_ROOT || t->nodes[n->parent].function == pmt_place_python(place))) {
+            t->skipped++; /* its return did not come: C functions call C functions through Python only */
+            top = n->parent;
+        }
+        uint32_t node = child_of(t, top, function, what == PMT_C_CALL);
+        if (node == 0) {
+            return UINT32_MAX;
+        }
+        t->nodes[top].last = node;
+        if (what == PMT_CALL || !t->nodes[top].c) { /* C below C is to come here again */
+            *from_to = (pmt_place){function, place.python_what, top, node};
+        }
+        return node;
+    }
+    if (n->function == function) {
+        return n->parent;
+    }
+    if (what == PMT_RETURN && top == PMT_NODE_ROOT) {
+        t->returns_before++;
+        return top;
+    }
+    if (what == PMT_RETURN) {
+        uint64_t most = t->searched > 16 * t->events + SEARCH_ALLOWED ? SHORT_SEARCH : UINT64_MAX, passed = 0;
+        for (uint32_t at = top; at != PMT_NODE_ROOT && passed < most; at = t->nodes[at].parent, passed++) {
+            if (t->nodes[at].function == function) {
+                t->skipped += passed;
+                return t->nodes[at].parent;
+            }
+        }
+        t->searched += passed;
+    }
+    t->unmatched++;
+    return top;
+}
+
+/* --- items ----------------------------------------------------------------------------------------------------------- */
+
+/* RSS is now `rss`: what changed since the item before, the recorder's own growth apart. */
+static int64_t change_to(pmt_tree *t, int64_t rss)
+{
+    int64_t change = rss - t->rss_last - t->tracer;
+    charge(&t->nodes[PMT_NODE_TRACER], t->tracer);
+    t->tracer = 0;
+    t->rss_last = rss;
+    t->rss_peak = rss > t->rss_peak ? rss : t->rss_peak;
+    return change;
+}
+
+static void look_at_peak(pmt_node *n, int64_t bytes)
+{
+    n->peak = bytes > n->peak ? bytes : n->peak;
+}
+
+/* What changed before an event, to the top of its thread. */
+static __attribute__((noinline)) void before_event(pmt_tree *t, uint32_t top, uint32_t thread, int64_t rss, uint64_t clock)
+{
+    pmt_node *n = &t->nodes[top];
+    if (t->thread == UINT32_MAX) { /* the first of all */
+        t->rss_first = t->rss_last = rss;
+        t->rss_peak = rss > t->rss_peak ? rss : t->rss_peak;
+        t->clock_first = clock;
+        t->tracer = 0;
+    }
+    else {
+        int64_t change = change_to(t, rss);
+        charge(n, change);
+        if (thread != t->thread) {
+            add(&t->foreign, change < 0 ? -change : change);
+        }
+    }
+    look_at_peak(n, rss);
+    t->thread = thread;
+}
+
+static void take_item(pmt_tree *t, const pmt_reader *r, const pmt_item *item, pmt_item_kind kind, uint32_t top)
+{
+    if (kind == PMT_ITEM_PEAK) {
+        look_at_peak(&t->nodes[top], item->bytes);
+        t->rss_peak = item->bytes > t->rss_peak ? item->bytes : t->rss_peak;
+    }
+    else if (kind == PMT_ITEM_TRACER) {
+        add(&t->tracer, item->bytes);
+    }
+    else if (kind == PMT_ITEM_NESTED && t->thread != UINT32_MAX) {
+        int64_t change = change_to(t, r->event.rss);
+        uint32_t node = item->bytes == 0 ? PMT_NODE_SUSPENDED : top;
+        charge(&t->nodes[node], change);
+        look_at_peak(&t->nodes[node], r->event.rss);
+    }
+}
+
+/* Nanoseconds from the recording's begin to a moment of the block at hand. */
+static double time_of(const pmt_reader *r, uint64_t clock)
+{
+    const pmt_pair *from = &r->before, *to = &r->block.pair;
+    double ns = (double)(int64_t)((uint64_t)from->ns - (uint64_t)r->first.ns);
+    double units = (double)(int64_t)(to->clock - from->clock);
+    double whole = (double)(int64_t)((uint64_t)to->ns - (uint64_t)from->ns);
+    return units > 0 ? ns + (double)(int64_t)(clock - from->clock) * (whole / units) : ns;
+}
+
+static void move_to_before(pmt_node *nodes) /* what the empty stack was charged with */
+{
+    pmt_node *root = &nodes[PMT_NODE_ROOT], *to = &nodes[PMT_NODE_BEFORE];
+    add(&to->up, root->up);
+    add(&to->down, root->down);
+    to->clock += root->clock;
+    look_at_peak(to, root->peak);
+    root->up = root->down = root->peak = 0;
+    root->clock = 0;
+}
+
+int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
+{
+    pmt_place *const places = r->dictionary.by_site;
+    uint32_t *const successor = r->successor, sites = r->dictionary.high - PMT_SITE_FIRST;
+    const int64_t page = r->page;
+    const uint8_t *p = r->items.at, *const end = r->items.end;
+    const uint8_t *stop = p; /* before it there are as many bytes as may be decoded here, 16 behind, and no event too many */
+    const uint32_t announced = r->left;
+    const bool first_block = t->thread == UINT32_MAX;
+    uint32_t left = r->left, previous = r->previous, thread = r->event.thread;
+    uint64_t clock = r->event.clock, time;
+    int64_t rss = r->event.rss;
+    pmt_node *nodes = t->nodes;
+    int rc = -ENOMEM;
+    if (p == NULL || r->why[0] != '\0') {
+        return 0;
+    }
+    pmt_stack *s = stack_of(t, thread);
+    if (s == NULL) {
+        return rc;
+    }
+    if (first_block || r->dictionary.places_of != t) {
+        for (uint32_t i = PMT_SITE_FIRST; i < r->dictionary.high; i++) {
+            places[i].from = UINT32_MAX;
+        }
+        r->dictionary.places_of = t;
+    }
+    uint32_t top = s->top, site;
+    uint64_t last = s->clock; /* of the thread's event before: where it is not `clock` */
+    bool same = false;        /* it is `clock` */
+    for (;;) {
+        if (likely(p < stop)) {
+            uint32_t first = *p;
+            if (likely((first & 3) == 0 && first < PMT_TIME_BYTE << 2)) {
+                site = successor[previous];
+                if (unlikely(site == 0)) {
+                    goto slow;
+                }
+                time = first >> 2;
+                p++;
+            }
+            else {
+                const uint8_t *q = p + 1;
+                time = first >> 2;
+                if (unlikely(time >= PMT_TIME_BYTE)) {
+                    if (time == PMT_TIME_VARINT) {
+                        goto slow;
+                    }
+                    time += *q++;
+                }
+                site = successor[previous];
+                if (first & 1) {
+                    site = *q++;
+                    if (site & 0x80) {
+                        site = (site & 0x7F) | (uint32_t)*q++ << 7;
+                        if (unlikely(site & 1u << 14)) {
+                            site = (site & 0x3FFF) | (uint32_t)*q++ << 14;
+                        }
+                    }
+                }
+                /* a site of four bytes is out of range too: its bit 21 is set; ids that large are not in use ... */
+                if (unlikely(site - PMT_SITE_FIRST >= sites || site >> 21 != 0 ||
+                             pmt_place_what(places[site]) >= PMT_CHARGED)) {
+                    goto slow; /* ... or are decoded there */
+                }
+                if (first & 2) {
+                    uint32_t change = *q++;
+                    if (change & 0x80) {
+                        change = (change & 0x7F) | (uint32_t)*q++ << 7;
+                    }
+                    int64_t now = rss + pmt_unzigzag(change) * page;
+                    if (change >> 14 != 0 || now < 0 || now > PMT_RSS_LIMIT) {
+                        goto slow;
+                    }
+                    rss = now;
+                    before_event(t, top, thread, rss, clock + time);
+                }
+                if (first & 1) {
+                    if (successor[previous] == 0) {
+                        r->touched[r->touched_count++] = previous;
+                    }
+                    successor[previous] = site;
+                }
+                p = q;
+            }
+            clock += time;
+        }
+        else {
+        slow:;
+            pmt_item item;
+            r->items.at = p;
+            r->left = left;
+            r->previous = previous;
+            r->event.clock = clock;
+            r->event.rss = rss;
+            if (same) {
+                last = clock;
+            }
+            pmt_item_kind kind = pmt_reader_item(r, &item);
+            if (kind == PMT_ITEM_NONE) {
+                break;
+            }
+            p = r->items.at;
+            previous = r->previous;
+            clock = r->event.clock;
+            rss = r->event.rss;
+            if (unlikely(r->event.thread != thread)) {
+                s->top = top;
+                s->clock = last;
+                thread = r->event.thread;
+                s = stack_of(t, thread);
+                if (s == NULL) {
+                    goto done;
+                }
+                top = s->top;
+                last = s->clock;
+            }
+            if (kind != PMT_ITEM_EVENT) {
+                take_item(t, r, &item, kind, top);
+                same = false;
+                stop = p;
+                continue;
+            }
+            site = r->event.site;
+            before_event(t, top, thread, rss, clock);
+            time = s->begun ? clock - last : 0;
+            s->begun = same = true;
+            size_t safe = end - p > 16 ? (size_t)(end - p) - 16 : 0;
+            stop = p + (safe < left - 1 ? safe : left - 1);
+        }
+        left--;
+        previous = pmt_reader_place(site);
+        pmt_place *place = &places[site];
+        pmt_node *n = &nodes[top];
+        n->clock += time;
+        bool call = (place->python_what & 5) == 0; /* CALL or C_CALL */
+        uint32_t to = call ? place->to : n->parent, is = call ? place->from : n->function;
+        if (unlikely(is != (call ? top : place->function))) {
+            to = unusual(t, top, place);
+            nodes = t->nodes;
+            if (to == UINT32_MAX) {
+                goto done;
+            }
+        }
+        top = to;
+        n = &nodes[top];
+        n->calls += call;
+        if (unlikely(n->peak < rss)) {
+            n->peak = rss;
+        }
+    }
+    rc = 0;
+done:
+    if (s != NULL) {
+        s->top = top;
+        s->clock = same ? clock : last;
+    }
+    move_to_before(t->nodes);
+    t->events += announced - left;
+    if (announced != left) {
+        t->clock_last = clock;
+        t->begun = first_block ? time_of(r, t->clock_first) : t->begun;
+        double ns = time_of(r, clock) - t->begun;
+        t->seconds = ns > 0 ? ns / 1e9 : 0;
+    }
+    return rc;
+}
+
+int pmt_tree_read(pmt_tree *t, pmt_reader *r)
+{
+    int rc = pmt_reader_rewind(r);
+    while (rc == 0 && (rc = pmt_reader_block(r)) > 0) {
+        rc = pmt_tree_add_block(t, r);
+    }
+    return rc;
+}
+
+void pmt_tree_inclusive(const pmt_tree *t, int64_t *net, int64_t *up, int64_t *down, int64_t *peak, uint64_t *clock)
+{
+    for (uint32_t i = 0; i < t->count; i++) {
+        const pmt_node *n = &t->nodes[i];
+        if (net != NULL) {
+            net[i] = n->up;
+            add(&net[i], n->down);
+        }
+        if (up != NULL) {
+            up[i] = n->up;
+        }
+        if (down != NULL) {
+            down[i] = n->down;
+        }
+        if (peak != NULL) {
+            peak[i] = n->peak;
+        }
+        if (clock != NULL) {
+            clock[i] = n->clock;
+        }
+    }
+    for (uint32_t i = t->count; i-- > 1;) { /* children stand behind their parents */
+        uint32_t parent = t->nodes[i].parent;
+        if (net != NULL) {
+            add(&net[parent], net[i]);
+        }
+        if (up != NULL) {
+            add(&up[parent], up[i]);
+        }
+        if (down != NULL) {
+            add(&down[parent], down[i]);
+        }
+        if (peak != NULL) {
+            peak[parent] = peak[i] > peak[parent] ? peak[i] : peak[parent];
+        }
+        if (clock != NULL) {
+            clock[parent] += clock[i];
+        }
+    }
+}

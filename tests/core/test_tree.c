@@ -1,0 +1,598 @@
+/* The calling-context tree: the charging rule by hand, and against a slow model on random captures. */
+#include <math.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "capture_builder.h"
+#include "check.h"
+#include "core/tree.h"
+
+#define P 4096 /* a page */
+
+static builder b;
+static pmt_reader r;
+static pmt_tree t;
+
+/* Functions f, g, h (codes 1 to 3) in a.py, C functions len (called by f), sorted (by f), len (by g: another file). */
+enum { F = 16, F_END, G, G_END, H, H_END, LEN, LEN_END, LEN_RAISES, SORTED, SORTED_END, G_LEN, G_LEN_END, CHARGED };
+
+static void start(void)
+{
+    b_start(&b, P, 1000, 100 * P);
+    b_begin(&b, B_DEFINITIONS);
+    b_thread(&b, 0, 1, "one");
+    b_thread(&b, 1, 2, "two");
+    b_code(&b, 1, 10, "a.py", "f");
+    b_code(&b, 2, 20, "b.py", "g");
+    b_code(&b, 3, 30, "a.py", "h");
+    b_site(&b, F, 1, B_CALL, 10, "");
+    b_site(&b, F_END, 1, B_RETURN, 11, "");
+    b_site(&b, G, 2, B_CALL, 20, "");
+    b_site(&b, G_END, 2, B_RETURN, 21, "");
+    b_site(&b, H, 3, B_CALL, 30, "");
+    b_site(&b, H_END, 3, B_RETURN, 31, "");
+    b_site(&b, LEN, 1, B_C_CALL, 12, "len");
+    b_site(&b, LEN_END, 1, B_C_RETURN, 12, "len");
+    b_site(&b, LEN_RAISES, 1, B_C_EXCEPT, 12, "len");
+    b_site(&b, SORTED, 1, B_C_CALL, 13, "sorted");
+    b_site(&b, SORTED_END, 1, B_C_RETURN, 13, "sorted");
+    b_site(&b, G_LEN, 2, B_C_CALL, 22, "len");
+    b_site(&b, G_LEN_END, 2, B_C_RETURN, 22, "len");
+    b_site(&b, CHARGED, 1, B_CHARGED, 10, "");
+    b_finish(&b);
+    b_begin(&b, B_EVENTS);
+}
+
+static void cut(void) /* another block: the same stream */
+{
+    b_finish(&b);
+    b_begin(&b, B_EVENTS);
+}
+
+static void open_capture(void)
+{
+    char path[64];
+    int fd = memfd_create("capture", MFD_CLOEXEC);
+    if (write(fd, b.bytes, b.n) != (ssize_t)b.n) {
+        abort();
+    }
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    CHECK_INT(pmt_reader_open(&r, path), 0);
+    close(fd);
+    b_free(&b);
+}
+
+static int64_t sum(void)
+{
+    int64_t all = 0;
+    for (uint32_t i = 0; i < t.count; i++) {
+        all += t.nodes[i].up + t.nodes[i].down;
+    }
+    return all;
+}
+
+static void read_tree(void)
+{
+    b_finish(&b);
+    b_text(&b, B_END, "# end\n");
+    open_capture();
+    CHECK_INT(pmt_tree_init(&t), 0);
+    CHECK_INT(pmt_tree_read(&t, &r), 0);
+    CHECK_BYTES(r.why, strlen(r.why), "", 0);
+    CHECK_INT(sum(), t.rss_last - t.rss_first);
+}
+
+static void done(void)
+{
+    pmt_tree_free(&t);
+    pmt_reader_close(&r);
+}
+
+/* The node of a path such as "f/g/len", below ROOT; NULL: there is none. */
+static const pmt_node *node(const char *path)
+{
+    uint32_t at = PMT_NODE_ROOT;
+    while (*path != '\0') {
+        size_t n = strcspn(path, "/");
+        uint32_t child = t.nodes[at].child;
+        for (; child != 0; child = t.nodes[child].sibling) {
+            const pmt_function *f = pmt_dictionary_function(&r.dictionary, t.nodes[child].function);
+            const pmt_name *name = t.nodes[child].function == 0 ? NULL : pmt_names_at(&r.dictionary.sites.names, f->name);
+            if (name != NULL && name->len == n && memcmp(name->bytes, path, n) == 0) {
+                break;
+            }
+        }
+        if (child == 0) {
+            return NULL;
+        }
+        at = child;
+        path += n + (path[n] == '/');
+    }
+    return &t.nodes[at];
+}
+
+static void is(const pmt_node *n, uint64_t calls, int64_t up, int64_t down, int64_t peak, uint64_t clock, int line)
+{
+    if (check_one(n != NULL, __FILE__, line, "there is such a node")) {
+        check_int((long long)n->calls, (long long)calls, __FILE__, line, "calls");
+        check_int(n->up, up * P, __FILE__, line, "up");
+        check_int(n->down, down * P, __FILE__, line, "down");
+        check_int(n->peak, peak * P, __FILE__, line, "peak");
+        check_int((long long)n->clock, (long long)clock, __FILE__, line, "clock");
+    }
+}
+
+#define IS(n, ...) is((n), __VA_ARGS__, __LINE__)
+
+static void charging(void)
+{
+    start();
+    b_event(&b, 7, F, 5);         /* the first event: where counting begins */
+    b_event(&b, 1, LEN, 1);       /* f, before it calls len */
+    b_event(&b, 2, LEN_END, 10);  /* len */
+    b_event(&b, 3, G, 20);        /* f, before it calls g */
+    b_event(&b, 4, G_LEN, 0);
+    b_event(&b, 5, G_LEN_END, -3);
+    b_event(&b, 6, G_END, 40);    /* g, before it returns */
+    b_event(&b, 7, LEN, 0);
+    b_event(&b, 8, LEN_RAISES, -50);
+    b_event(&b, 9, F_END, 2);
+    b_event(&b, 10, H, 100);      /* outside all */
+    b_event(&b, 11, H_END, 0);
+    read_tree();
+    IS(node("f"), 1, 23, 0, 173, 1 + 3 + 7 + 9);
+    IS(node("f/len"), 2, 10, -50, 173, 10);
+    IS(node("f/g"), 1, 40, 0, 173, 10);
+    IS(node("f/g/len"), 1, 0, -3, 136, 5);
+    IS(node("h"), 1, 0, 0, 225, 11);
+    IS(&t.nodes[PMT_NODE_BEFORE], 0, 100, 0, 225, 10);
+    IS(&t.nodes[PMT_NODE_ROOT], 0, 0, 0, 0, 0);
+    CHECK_INT(t.count, PMT_NODE_FIRST + 5);
+    CHECK_INT(t.events, 12);
+    CHECK_INT(t.unmatched + t.returns_before + t.skipped + (uint64_t)t.foreign, 0);
+    CHECK_INT(t.rss_first, 105 * P);
+    CHECK_INT(t.rss_last, 225 * P);
+    CHECK_INT(t.rss_peak, 225 * P);
+    CHECK_INT(t.clock_first, 1007);
+    CHECK_INT(t.clock_last, 1073);
+    CHECK(fabs(t.seconds - 66 * 25e-9) < 1e-12);
+    CHECK(node("f/len")->c && !node("f/g")->c);
+    int64_t net[16], up[16], down[16], peak[16];
+    uint64_t clock[16];
+    pmt_tree_inclusive(&t, net, up, down, peak, clock);
+    uint32_t f = (uint32_t)(node("f") - t.nodes), g = (uint32_t)(node("f/g") - t.nodes);
+    CHECK_INT(net[PMT_NODE_ROOT], 120 * P);
+    CHECK_INT(up[f], 73 * P);
+    CHECK_INT(down[f], -53 * P);
+    CHECK_INT(net[f], 20 * P);
+    CHECK_INT(peak[f], 173 * P);
+    CHECK_INT(clock[f], 45);
+    CHECK_INT(net[g], 37 * P);
+    CHECK_INT(clock[g], 15);
+    CHECK_INT(peak[PMT_NODE_ROOT], 225 * P);
+    CHECK_INT(clock[PMT_NODE_ROOT], 66);
+    pmt_tree_inclusive(&t, NULL, NULL, NULL, NULL, NULL);
+    /* the same again by another tree of the same reader */
+    pmt_tree other;
+    CHECK_INT(pmt_tree_init(&other), 0);
+    CHECK_INT(pmt_tree_read(&other, &r), 0);
+    CHECK_INT(other.count, t.count);
+    for (uint32_t i = 0; i < t.count; i++) {
+        CHECK(memcmp(&other.nodes[i], &t.nodes[i], sizeof *t.nodes) == 0);
+    }
+    pmt_tree_free(&other);
+    done();
+}
+
+static void missed(void)
+{
+    start();
+    b_event(&b, 1, F_END, 0);      /* f was open when recording began */
+    b_event(&b, 1, LEN_END, 0);    /* and len in it */
+    b_event(&b, 1, F, 0);
+    b_event(&b, 1, LEN, 0);
+    b_event(&b, 1, G_LEN_END, 0);  /* nobody's */
+    b_event(&b, 1, SORTED, 1);     /* len has ended unseen */
+    b_event(&b, 1, G, 0);          /* sorted calls back */
+    b_event(&b, 1, H_END, 0);      /* nobody's */
+    b_event(&b, 1, H, 0);
+    b_event(&b, 1, G_LEN, 0);      /* of g, though h is on top: passed on */
+    b_event(&b, 1, F_END, 0);      /* ends len, h, g, sorted and f */
+    b_event(&b, 1, LEN, 0);        /* of an open frame: below ROOT */
+    b_event(&b, 1, LEN, 0);        /* again: the one before has ended */
+    b_event(&b, 1, LEN_END, 0);
+    b_event(&b, 1, H_END, 0);
+    read_tree();
+    CHECK_INT(t.returns_before, 2);
+    CHECK_INT(t.unmatched, 3);
+    CHECK_INT(t.skipped, 1 + 4 + 1);
+    IS(node("f/len"), 1, 1, 0, 101, 2);
+    IS(node("f/sorted/g/h/len"), 1, 0, 0, 101, 1);
+    IS(node("f/sorted"), 1, 0, 0, 101, 1);
+    IS(node("len"), 2, 0, 0, 101, 2);
+    done();
+}
+
+static void recursion(void)
+{
+    start();
+    const uint32_t depth = 300000; /* the nodes and the hash grow several times */
+    for (uint32_t i = 0; i < depth; i++) {
+        b_event(&b, 1, F, i % 1000 == 0 && i > 0);
+        if (i % 50000 == 7) {
+            cut();
+        }
+    }
+    for (uint32_t i = 0; i < depth; i++) {
+        b_event(&b, 2, F_END, i % 1000 == 999 ? -1 : 0);
+    }
+    b_event(&b, 1, F, 0);
+    b_event(&b, 1, F_END, 0);
+    read_tree();
+    CHECK_INT(t.count, PMT_NODE_FIRST + depth);
+    CHECK_INT(t.unmatched + t.returns_before + t.skipped, 0);
+    CHECK_INT(node("f")->calls, 2);
+    CHECK_INT(node("f/f")->calls, 1);
+    CHECK_INT(node("f/f")->clock, 3);
+    done();
+    /* all at once: a return of what is far below */
+    start();
+    b_event(&b, 1, G, 0);
+    for (uint32_t i = 0; i < depth; i++) {
+        b_event(&b, 1, F, 0);
+    }
+    b_event(&b, 1, G_END, 0);
+    read_tree();
+    CHECK_INT(t.skipped, depth);
+    done();
+    /* returns of what is nowhere, on a deep stack: must not take for ever */
+    start();
+    for (uint32_t i = 0; i < 100000; i++) {
+        b_event(&b, 1, F, 0);
+    }
+    for (uint32_t i = 0; i < 100000; i++) {
+        b_event(&b, 1, G_END, 0);
+    }
+    b_event(&b, 1, F_END, 1);
+    read_tree();
+    CHECK_INT(t.unmatched, 100000);
+    done();
+}
+
+static void threads(void)
+{
+    start();
+    b_event(&b, 1, F, 0);
+    b_event(&b, 1, LEN, 0);
+    b_switch(&b, 1);
+    b_event(&b, 1, G, 3);      /* the second thread's first event: outside all of that thread */
+    b_event(&b, 1, G_LEN, 4);
+    cut();
+    b_switch(&b, 0);
+    b_event(&b, 1, LEN_END, -5);
+    b_switch(&b, 1);
+    b_switch(&b, 0);
+    b_event(&b, 1, F_END, 1);  /* no other thread came between */
+    b_switch(&b, 1);
+    b_event(&b, 1, G_LEN_END, 0);
+    b_event(&b, 1, G_END, 6);
+    b_switch(&b, 4000);
+    b_event(&b, 1, H, 0);
+    b_event(&b, 1, H_END, 0);
+    read_tree();
+    IS(node("f"), 1, 1, 0, 103, 2);
+    IS(node("f/len"), 1, 0, -5, 102, 3);
+    IS(node("g"), 1, 10, 0, 109, 2);
+    IS(node("g/len"), 1, 0, 0, 107, 3);
+    IS(node("h"), 1, 0, 0, 109, 1);
+    IS(&t.nodes[PMT_NODE_BEFORE], 0, 3, 0, 109, 0);
+    CHECK_INT(t.foreign, 8 * P);
+    CHECK_INT(t.unmatched + t.returns_before + t.skipped, 0);
+    done();
+}
+
+static void not_the_programs_own(void)
+{
+    start();
+    b_tracer(&b, 99 * P);        /* before the first event: in what is counted from */
+    b_peak(&b, 0, 500 * P);
+    b_nested(&b, true, 2);
+    b_nested(&b, false, 2);
+    b_event(&b, 1, F, 0);
+    b_tracer(&b, 8 * P);
+    b_event(&b, 1, LEN, 10);     /* of it 8 are the recorder's */
+    b_tracer(&b, 2 * P);
+    cut();
+    b_event(&b, 1, LEN_END, 0);  /* the recorder grew by what len gave back */
+    b_nested(&b, true, 4);       /* f's */
+    b_nested(&b, false, 7);      /* the other recording's */
+    b_message(&b, "hello");
+    b_event(&b, 1, SORTED, 1);
+    b_peak(&b, CHARGED, 900 * P);
+    b_event(&b, 1, SORTED_END, 0);
+    b_tracer(&b, -2 * P);
+    b_event(&b, 1, F_END, -2);
+    b_tracer(&b, 5 * P);         /* comes with no change: not counted */
+    b_nested(&b, false, 0);
+    read_tree();
+    IS(node("f"), 1, 7, 0, 126, 3);
+    IS(node("f/len"), 1, 0, -2, 114, 1);
+    IS(node("f/sorted"), 1, 0, 0, 900, 1);
+    CHECK_INT(t.nodes[PMT_NODE_TRACER].up, 15 * P);
+    CHECK_INT(t.nodes[PMT_NODE_TRACER].down, -2 * P);
+    CHECK_INT(t.nodes[PMT_NODE_SUSPENDED].up, 7 * P);
+    CHECK_INT(t.nodes[PMT_NODE_SUSPENDED].down, -5 * P);
+    CHECK_INT(t.nodes[PMT_NODE_BEFORE].peak, 500 * P);
+    CHECK_INT(t.rss_peak, 900 * P);
+    CHECK_INT(t.rss_first, 104 * P);
+    CHECK_INT(t.rss_last, 124 * P);
+    done();
+    /* nothing at all, and no event at all */
+    start();
+    read_tree();
+    CHECK_INT(t.count, PMT_NODE_FIRST);
+    CHECK_INT(t.events, 0);
+    done();
+    start();
+    b_tracer(&b, 5);
+    b_nested(&b, true, 5);
+    read_tree();
+    CHECK_INT(sum(), 0);
+    done();
+}
+
+/* A site that is defined again leads to what it means now. */
+static void defined_again(void)
+{
+    start();
+    for (int i = 0; i < 100; i++) {
+        b_event(&b, 1, F, 0);
+        b_event(&b, 1, F_END, 0);
+    }
+    b_finish(&b);
+    b_begin(&b, B_DEFINITIONS);
+    b_code(&b, 1, 1, "new.py", "new");
+    b_site(&b, F, 1, B_CALL, 1, "");
+    b_site(&b, F_END, 1, B_RETURN, 1, "");
+    b_finish(&b);
+    b_begin(&b, B_EVENTS);
+    for (int i = 0; i < 100; i++) {
+        b_event(&b, 1, F, 0);
+        b_event(&b, 1, F_END, 1);
+    }
+    read_tree();
+    IS(node("f"), 100, 0, 0, 100, 100);
+    IS(node("new"), 100, 100, 0, 200, 100);
+    done();
+}
+
+/* --- a model: the rule as it is written, with stacks and without haste ----------------------------------------------- */
+
+typedef struct model_node {
+    uint32_t parent, key; /* key: what the functions are told apart by */
+    uint64_t calls, clock;
+    int64_t up, down;
+} model_node;
+
+#define NODES 60000
+#define DEEP 4000
+
+static model_node nodes[NODES];
+static uint32_t node_count, stacks[3][DEEP], depths[3];
+static uint64_t unmatched, skipped, before_count;
+
+static uint32_t model_child(uint32_t parent, uint32_t key)
+{
+    static uint32_t first[NODES], next[NODES];
+    if (node_count == 0) {
+        memset(first, 0, sizeof first);
+        node_count = 1;
+    }
+    for (uint32_t i = first[parent]; i != 0; i = next[i]) {
+        if (nodes[i].key == key) {
+            return i;
+        }
+    }
+    uint32_t i = node_count++;
+    nodes[i] = (model_node){.parent = parent, .key = key};
+    next[i] = first[parent];
+    first[parent] = i;
+    return i;
+}
+
+/* what, Python function, key of the site's function */
+static void site_of(uint32_t site, unsigned *what, uint32_t *python, uint32_t *key)
+{
+    static const struct {
+        uint8_t what, python, key;
+    } of[] = {{0, 1, 1}, {1, 1, 1}, {0, 2, 2}, {1, 2, 2}, {0, 3, 3}, {1, 3, 3}, {2, 1, 11}, {3, 1, 11}, {4, 1, 11},
+              {2, 1, 12}, {3, 1, 12}, {2, 2, 13}, {3, 2, 13}};
+    *what = of[site - F].what;
+    *python = of[site - F].python;
+    *key = of[site - F].key;
+}
+
+static void model_event(uint32_t thread, uint32_t site, int64_t bytes, uint64_t time)
+{
+    unsigned what;
+    uint32_t python, key, *stack = stacks[thread], depth = depths[thread], top = depth > 0 ? stack[depth] : 0;
+    site_of(site, &what, &python, &key);
+    nodes[top].clock += time;
+    *(bytes > 0 ? &nodes[top].up : &nodes[top].down) += bytes;
+    bool same = depth > 0 && nodes[top].key == key;
+    if (what == B_C_CALL && depth > 0 && nodes[top].key > 10 && (depth == 1 || nodes[stack[depth - 1]].key == python)) {
+        skipped++;
+        depth--;
+    }
+    if (what == B_CALL || what == B_C_CALL) {
+        uint32_t parent = depth > 0 ? stack[depth] : 0;
+        stack[++depth] = model_child(parent, key);
+        nodes[stack[depth]].calls++;
+    }
+    else if (same) {
+        depth--;
+    }
+    else if (what != B_RETURN) {
+        unmatched++;
+    }
+    else if (depth == 0) {
+        before_count++;
+    }
+    else {
+        uint32_t i = depth;
+        while (i > 0 && nodes[stack[i]].key != key) {
+            i--;
+        }
+        unmatched += i == 0;
+        skipped += i == 0 ? 0 : depth - i;
+        depth = i == 0 ? depth : i - 1;
+    }
+    depths[thread] = depth;
+}
+
+static unsigned seed = 1;
+
+static unsigned below(unsigned n)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (unsigned)(((uint64_t)seed * n) >> 32);
+}
+
+static uint32_t key_of(const char *name, const char *file, bool c)
+{
+    return !c ? (uint32_t)(name[0] - 'f') + 1 : name[0] == 's' ? 12 : file[0] == 'a' ? 11 : 13;
+}
+
+static void against_the_model(unsigned round)
+{
+    uint64_t clocks[3] = {0}, clock = 1000;
+    bool begun[3] = {false};
+    int64_t tracer = 0, tracer_all = 0;
+    uint32_t thread = 0;
+    seed = round * 77 + 5;
+    memset(nodes, 0, sizeof nodes);
+    memset(depths, 0, sizeof depths);
+    node_count = 0;
+    unmatched = skipped = before_count = 0;
+    start();
+    unsigned n = 3000, wild = 1 + below(40);
+    uint64_t rss = b.rss;
+    for (unsigned i = 0; i < n; i++) {
+        if (below(50) == 0) {
+            thread = below(3);
+            b_switch(&b, thread);
+        }
+        if (below(200) == 0) {
+            cut();
+        }
+        if (below(60) == 0) {
+            int64_t grown = (int64_t)below(9) * P - 4 * P;
+            b_tracer(&b, grown);
+            tracer += i == 0 ? 0 : grown;
+        }
+        uint32_t depth = depths[thread], site = F + below(13);
+        if (below(wild) != 0) { /* as programs do: the end of what runs, or a call by it */
+            uint32_t key = depth == 0 ? 0 : nodes[stacks[thread][depth]].key;
+            unsigned end = below(2 + (depth > 30));
+            site = key == 0 ? F : key == 1 ? end ? F_END : (uint32_t[]){LEN, SORTED, G, F}[below(4)] :
+                   key == 2 ? end ? G_END : (uint32_t[]){G_LEN, H, G}[below(3)] : key == 3 ? H_END :
+                   key == 11 ? LEN_END + below(2) : key == 12 ? end ? SORTED_END : H : G_LEN_END;
+        }
+        int64_t pages = below(8) == 0 ? (int64_t)below(200) - 90 : 0;
+        pages = (int64_t)rss + pages * P < 0 ? 100 : pages;
+        uint64_t time = below(10) == 0 ? below(1000) : below(60);
+        clock += time;
+        rss = b.rss + (uint64_t)(pages * P);
+        int64_t change = i == 0 ? 0 : pages * P - tracer;
+        tracer_all += tracer;
+        tracer = 0;
+        model_event(thread, site, change, begun[thread] ? clock - clocks[thread] : 0);
+        b_event(&b, time, site, pages);
+        clocks[thread] = clock;
+        begun[thread] = true;
+    }
+    read_tree();
+    int bad = 0;
+    static uint32_t to[NODES]; /* node of the model -> node of the tree */
+    CHECK_INT(t.count, PMT_NODE_FIRST + (node_count > 0 ? node_count - 1 : 0));
+    for (uint32_t i = PMT_NODE_FIRST; i < t.count; i++) {
+        const pmt_node *x = &t.nodes[i];
+        const pmt_function *f = pmt_dictionary_function(&r.dictionary, x->function);
+        uint32_t m = model_child(x->parent == PMT_NODE_ROOT ? 0 : to[x->parent],
+                                 key_of(pmt_names_at(&r.dictionary.sites.names, f->name)->bytes,
+                                        pmt_names_at(&r.dictionary.sites.names, f->file)->bytes, f->c));
+        to[i] = m;
+        bad += x->calls != nodes[m].calls || x->clock != nodes[m].clock || x->up != nodes[m].up || x->down != nodes[m].down;
+        bad += x->parent >= i;
+    }
+    const pmt_node *x = &t.nodes[PMT_NODE_BEFORE];
+    bad += x->clock != nodes[0].clock || x->up != nodes[0].up || x->down != nodes[0].down;
+    CHECK_INT(bad, 0);
+    CHECK_INT(t.events, n);
+    CHECK_INT(t.unmatched, unmatched);
+    CHECK_INT(t.skipped, skipped);
+    CHECK_INT(t.returns_before, before_count);
+    CHECK_INT(t.nodes[PMT_NODE_TRACER].up + t.nodes[PMT_NODE_TRACER].down, tracer_all);
+    done();
+}
+
+/* A capture that is cut gives the tree of what is before. */
+static void cut_captures(void)
+{
+    int bad = 0;
+    start();
+    for (int i = 0; i < 40; i++) {
+        b_event(&b, 1, F, 1);
+        b_event(&b, 70, LEN, 0);
+        b_event(&b, 1, LEN_END, 0);
+        b_event(&b, 1, F_END, 0);
+        if (i % 10 == 9) {
+            cut();
+        }
+    }
+    b_finish(&b);
+    size_t n = b.n;
+    uint8_t *bytes = b.bytes;
+    for (size_t k = n; k > 500 && bad == 0; k--) {
+        b.n = k;
+        b.bytes = malloc(k);
+        memcpy(b.bytes, bytes, k);
+        open_capture();
+        bad += pmt_tree_init(&t) != 0 || pmt_tree_read(&t, &r) != 0;
+        bad += t.events % 40 != 0 || sum() != t.rss_last - t.rss_first || r.why[0] == '\0' || r.complete;
+        done();
+    }
+    CHECK_INT(bad, 0);
+    /* a mistake within a block: the events before it count */
+    b.bytes = bytes;
+    b.n = n;
+    b_begin(&b, B_EVENTS);
+    for (int i = 0; i < 30; i++) {
+        b_event(&b, 1, F, 0);
+    }
+    b_event(&b, 1, 29, 0);
+    b_event(&b, 1, F_END, 0);
+    b_finish(&b);
+    open_capture();
+    CHECK_INT(pmt_tree_init(&t), 0);
+    CHECK_INT(pmt_tree_read(&t, &r), 0);
+    CHECK_INT(t.events, 160 + 30);
+    CHECK(strstr(r.why, "is of a site that is not defined") != NULL);
+    CHECK_INT(pmt_reader_block(&r), 0);
+    done();
+}
+
+int main(void)
+{
+    charging();
+    missed();
+    recursion();
+    threads();
+    not_the_programs_own();
+    defined_again();
+    for (unsigned round = 0; round < 150; round++) {
+        against_the_model(round);
+    }
+    cut_captures();
+    return check_done();
+}
