@@ -1,6 +1,6 @@
 """The C extension: the recorder itself. `pymemtrace.trace` and the command line stand on it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, TracebackType
 from typing import Any, NoReturn
 
@@ -88,6 +88,66 @@ class Profile:
 
     def write_message_to_log(self, text: str) -> None:
         """Raises: OSError after the end."""
+
+class CaptureReader:
+    """A capture, read back. Each pass opens the file anew; nothing stays open but in iterators.
+
+    Raises: OSError with the path; ValueError, one sentence with the path, for what is no capture or of a later version.
+    """
+
+    def __init__(self, path: str | bytes) -> None: ...
+    def __iter__(self) -> Iterator[tuple[int, float, str, str, int, str, int, int, int]]: ...
+    def events(self) -> Iterator[tuple[int, float, str, str, int, str, int, int, int]]:
+        """(event, clock in seconds since the process started, what, file, line, function, RSS, dRSS, thread).
+
+        Ends where the capture ends or is cut. One iterator is for one thread at a time.
+        """
+
+    def peaks(self) -> list[tuple[int, int, str, int, str]]:
+        """Temporaries that lifted the peak: (bytes, event before which it was seen, file, line, function charged)."""
+
+    def tree(self) -> dict[str, Any]:
+        """The calling-context tree by the charging rule.
+
+        Columns, lists with an item a node; a parent stands before its children, and the first four nodes are all, what
+        ran before the recording, the recorder's own memory, nested recordings: `parent` (index), `file`, `line`,
+        `function`, `is_c`, `calls`, `up`, `down`, `peak` (bytes), `seconds`; `net_inclusive`, `up_inclusive`,
+        `down_inclusive`, `peak_inclusive`, `seconds_inclusive`.
+        Totals: `events`, `unmatched`, `skipped`, `returns_before` (counts), `rss_first`, `rss_last`, `rss_peak`,
+        `foreign` (bytes), `total_seconds`.
+        """
+
+    def totals(self) -> list[tuple[str, int, str, int, int]] | None:
+        """Of the recorder: (file, line, function, net bytes, times). None: it did not come to write them."""
+
+    @property
+    def header(self) -> str: ...  # text before the table
+    @property
+    def page_size(self) -> int: ...  # bytes
+    # What follows is known when everything was read: the first of them does it.
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def why(self) -> str | None: ...  # where it was cut and why, with the path; None: complete
+    @property
+    def end(self) -> str | None: ...  # text after the table
+    @property
+    def threads(self) -> dict[int, str]: ...  # thread number -> name, "" where it is unknown
+
+def capture_to_log(
+    path: str | bytes, fd: int, log: str = "all", threshold: int | None = None, comments: bool = True
+) -> int:
+    """Print a capture as a text log into an open descriptor. Returns the number of rows.
+
+    log: "all", "threshold" or "previous". threshold: bytes, None: one page.
+    Raises: OSError when reading or writing fails; ValueError for what is no capture.
+    """
+
+def recover(path: str | bytes) -> dict[str, int] | None:
+    """Put what a killed recording left beside its file where it belongs: `events` brought back, `bytes` added.
+
+    None: there was nothing to recover. Raises: ValueError for damaged left-overs, OSError (EBUSY: the process lives).
+    """
 
 def rss() -> int:
     """RSS of this process now, bytes (field 2 of /proc/self/statm times the page size)."""

@@ -52,10 +52,11 @@ class trace(Tracer):
 
     Args:
         path: the log; None: `YYMMDD_HHMMSS_PID.log` in the current directory. A device or a pipe is used as it is.
-        log: which events become rows: "all", "threshold" (the default), "previous" or "none" (docs/log-format.md).
+        log: which events become rows: "all", "threshold" (the default), "previous" or "none" (docs/log-format.md). A
+            capture has all.
         threshold: least change of RSS that is logged, bytes; None: one page; 0: every event.
         compute: "nothing", "rss" or "all"; other than "all" only with log="none", to measure overhead.
-        format: "text"; "binary" (the default for *.pmt) is not in this version.
+        format: "text", or "binary": a capture of every event (docs/capture-format.md); None: by the path, *.pmt is one.
         engine: "auto" or "profile"; "monitoring" is not in this version.
         children: has no effect in this version: child processes are not recorded.
         message: the first thing in the file, as given.
@@ -92,14 +93,20 @@ class trace(Tracer):
         _check("compute", compute, COMPUTES)
         _check("format", format, FORMATS, optional=True)
         _check("engine", engine, ENGINES)
-        if format == "binary" or (format is None and name is not None and name.endswith(".pmt")):
-            raise ValueError('captures (format "binary", the default for *.pmt) are not in this version: use "text"')
+        if format is None:
+            format = "binary" if name is not None and name.endswith(".pmt") else "text"
+        if format == "binary" and log not in (None, "all"):
+            raise ValueError(
+                f'a capture (format "binary", the default for *.pmt) has every event; log={log!r} is for text, '
+                "and for those who print it: `python -m pymemtrace events --log ...`"
+            )
         if engine == "monitoring":
             raise ValueError('engine "monitoring" is not in this version: use "auto" or "profile"')
         if message is not None and not isinstance(message, str):
             raise TypeError(f"message must be a str, not {type(message).__name__}")
         self._options: dict[str, Any] = {
-            "log": "threshold" if log is None else log,
+            "log": log or ("all" if format == "binary" else "threshold"),
+            "format": format,
             "threshold": _threshold(threshold),
             "compute": compute,
             "engine": engine,

@@ -9,6 +9,9 @@ from ..errors import CommandError
 
 COMMANDS = {  # a command is a module here with main(argv) -> exit status
     "run": "run a program and record its memory",
+    "summary": "what a recording says in short: who grew, the peaks, how exact that is",
+    "events": "print a capture as a text log",
+    "recover": "complete what a killed program left behind",
     "info": "what this machine offers: clock, gate, granularity of the RSS counter, engines",
 }
 

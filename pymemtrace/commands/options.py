@@ -49,6 +49,22 @@ def parse(argv: list[str], flags: dict[str, str], valued: dict[str, str]) -> tup
     return values, at
 
 
+def parse_mixed(argv: list[str], flags: dict[str, str], valued: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Options and other arguments in any order; after `--` all are other arguments. Otherwise as `parse`."""
+    values: dict[str, str] = {}
+    others: list[str] = []
+    while argv:
+        found, at = parse(argv, flags, valued)
+        values.update(found)
+        if at and argv[at - 1] == "--":
+            return values, others + argv[at:]
+        if argv[at:] and argv[at].startswith("-") and argv[at] != "-":
+            raise CommandError(f"unknown option {argv[at]!r}; --help lists the options")
+        others += argv[at : at + 1]
+        argv = argv[at + 1 :]
+    return values, others
+
+
 def _next(argv: list[str], at: int, option: str) -> tuple[str, int]:
     if at == len(argv):
         raise CommandError(f"option {option} needs a value")

@@ -41,7 +41,8 @@ what is recorded:
 where it goes:
   -o, --output PATH  the log; PATH/ is a directory, made if need be (the default: YYMMDD_HHMMSS_PID.log here)
   -f, --force        replace an existing file
-  --format FORMAT    text; binary is not in this version
+  --format FORMAT    text, or binary: a capture of every event in 1.5 bytes each, which `events`, `summary` and
+                     pymemtrace.read() open (the default: by PATH, *.pmt is binary)
   --no-comments      the table alone, without the lines that start with `# `
 
 what is said at the end, on stderr:
@@ -105,13 +106,15 @@ def main(argv: list[str]) -> int:
         return 1
     path = values.get("output")
     if path is not None and _is_folder(path):
-        recorder = _recorder(values, _in_folder(path))
+        recorder = _recorder(values, _in_folder(path, values.get("format")))
     # One tuple and no other name for what is in it: run_main lets go of `__main__`, which then dies when it should.
     arguments = (*found, recorder, _at_end(recorder, "quiet" in values, "verbose" in values))
     del found
     try:
         run_main(*arguments)
     except FileExistsError as error:
+        if str(error.filename).endswith(".ring"):
+            raise CommandError(f"{error.filename!r} is in the way: {error.strerror}") from error
         raise CommandError(f"{error.filename!r} exists already: -f replaces it, -o names another") from error
     except OSError as error:
         raise CommandError(f"cannot write {_named(error)}") from error
@@ -146,7 +149,7 @@ def _is_folder(path: str) -> bool:
     return path.endswith("/") or os.path.isdir(path)
 
 
-def _in_folder(path: str) -> str:
+def _in_folder(path: str, form: str | None) -> str:
     """The default name in this folder, which is made."""
     import time
 
@@ -154,7 +157,8 @@ def _in_folder(path: str) -> str:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise CommandError(f"cannot make the directory {_named(error)}") from error
-    return os.path.join(path, f"{time.strftime('%y%m%d_%H%M%S')}_{os.getpid()}.log")
+    suffix = "pmt" if form == "binary" else "log"
+    return os.path.join(path, f"{time.strftime('%y%m%d_%H%M%S')}_{os.getpid()}.{suffix}")
 
 
 def _named(error: OSError) -> str:

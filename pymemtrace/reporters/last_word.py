@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from . import count, printable, size
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +30,7 @@ def lines(
     if verbose:
         yield from _details(stats)
     if stats["threads_untraced"]:
-        yield f"  not seen    {_count(stats['threads_untraced'], 'thread')} of the _thread module"
+        yield f"  not seen    {count(stats['threads_untraced'], 'thread')} of the _thread module"
     if stats["error"] is not None:
         yield (
             f"  INCOMPLETE  the recording stopped before the program ended: {printable(str(stats['error']))}; "
@@ -68,37 +70,18 @@ def _details(stats: Mapping[str, Any]) -> Iterator[str]:
     yield f"  gate        {stats['gate_first']:,} ticks at first, {stats['gate_last']:,} at last"
     yield f"  audit       {stats['audit_tried']:,} skipped readings made anyway, {stats['audit_differed']:,} differed"
     yield (
-        f"  granularity {_count(stats['granularity'], 'byte')} of RSS, "
-        f"{_count(stats['peak_granularity'], 'byte')} of its peak; peak before: {size(stats['peak_base'])}"
+        f"  granularity {count(stats['granularity'], 'byte')} of RSS, "
+        f"{count(stats['peak_granularity'], 'byte')} of its peak; peak before: {size(stats['peak_base'])}"
     )
     yield f"  waits       {stats['waits']:,} for the log to be written"
     yield (
-        f"  recorder    {size(stats['tracer_bytes'])}, {_count(stats['sites'], 'site')}, "
+        f"  recorder    {size(stats['tracer_bytes'])}, {count(stats['sites'], 'site')}, "
         f"grew by {size(stats['tracer_growth'])} in the recording"
     )
     yield (
         f"  others      {size(stats['suspended_growth'])} in nested recordings, "
-        f"{_count(stats.get('passed_through', 0), 'decorated call')} passed through"
+        f"{count(stats.get('passed_through', 0), 'decorated call')} passed through"
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def size(number: int) -> str:
-    """Bytes in binary units: 98.2 MiB."""
-    value, unit = float(number), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(value) < 1024 or unit == "TiB":
-            break
-        value /= 1024
-    return f"{number} B" if unit == "B" else f"{value:.1f} {unit}"
-
-
-def printable(text: str) -> str:
-    """One line, nothing that a terminal would obey: other characters as escapes."""
-    return text if text.isprintable() else "".join([c if c.isprintable() else ascii(c)[1:-1] for c in text])
 
 
 def _next_command(path: str, log: str) -> str:

@@ -56,8 +56,6 @@ BAD: list[tuple[list[str], list[str]]] = [
     (["--compute", "rss", "good.py"], ["compute", "log"]),
     (["--compute", "nothing", "--log", "all", "good.py"], ["compute", "log"]),
     (["--format", "xml", "good.py"], ["--format", "'xml'"]),
-    (["--format", "binary", "good.py"], ["binary", "not in this version"]),
-    (["-o", "x.pmt", "good.py"], [".pmt", "not in this version"]),
     (["--engine", "steam", "good.py"], ["--engine", "'steam'"]),
     (["--engine", "monitoring", "good.py"], ["monitoring", "not in this version"]),
     (["--nonsense", "good.py"], ["'--nonsense'"]),

@@ -144,6 +144,49 @@ def use_run_main(folder: Path) -> None:
     expect(TypeError, cPyMemTrace.run_main, body, (), "no tracer", body)
 
 
+def recorded(folder: Path) -> tuple[Path, Path]:
+    """A capture and a text log of the same, made once."""
+    capture, text = folder / "read.pmt", folder / "read.log"
+    if not capture.exists():
+        for path in (capture, text):
+            with pymemtrace.trace(path, log="all"):
+                body()
+        (folder / "cut.pmt").write_bytes(capture.read_bytes()[:-50])
+    return capture, text
+
+
+def use_read(folder: Path) -> None:
+    for path in (*recorded(folder), folder / "cut.pmt"):
+        capture = pymemtrace.read(path)
+        capture.tree(), list(capture), capture.threads, capture.peaks, capture.end, capture.why, capture.figures()
+    expect(ValueError, pymemtrace.read, NULL)
+
+
+def use_capture_reader(folder: Path) -> None:
+    capture, text = recorded(folder)
+    reader = cPyMemTrace.CaptureReader(str(capture))
+    next(reader.events())  # given up in the middle
+    list(reader), reader.tree(), reader.totals(), reader.peaks(), reader.threads, reader.why, reader.end, reader.header
+    expect(ValueError, cPyMemTrace.CaptureReader, str(text))
+    expect(FileNotFoundError, cPyMemTrace.CaptureReader, str(folder / "missing"))
+    expect(TypeError, cPyMemTrace.CaptureReader)
+
+
+def use_capture_to_log(folder: Path) -> None:
+    capture, text = recorded(folder)
+    fd = os.open(NULL, os.O_WRONLY)
+    try:
+        for mode in ("all", "threshold", "previous"):
+            cPyMemTrace.capture_to_log(str(capture), fd, mode)
+        expect(ValueError, cPyMemTrace.capture_to_log, str(text), fd)
+    finally:
+        os.close(fd)
+
+
+def use_recover(folder: Path) -> None:
+    assert cPyMemTrace.recover(str(recorded(folder)[0])) is None
+
+
 def log_path_within(folder: Path) -> None:
     with cPyMemTrace.Tracer(NULL):
         assert cPyMemTrace.profile_log_path() is not None
@@ -154,7 +197,11 @@ LEAK_CASES: dict[str, Case] = {
     "pymemtrace.__version__": lambda folder: pymemtrace.__version__,
     "pymemtrace.rss": lambda folder: pymemtrace.rss(),
     "pymemtrace.rss_peak": lambda folder: pymemtrace.rss_peak(),
+    "pymemtrace.read": use_read,
     "pymemtrace.trace": use_trace,
+    "cPyMemTrace.CaptureReader": use_capture_reader,
+    "cPyMemTrace.capture_to_log": use_capture_to_log,
+    "cPyMemTrace.recover": use_recover,
     "cPyMemTrace.Tracer": use_tracer,
     "cPyMemTrace.Profile": use_profile,
     "cPyMemTrace.rss": lambda folder: cPyMemTrace.rss(),

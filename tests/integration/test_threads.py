@@ -143,7 +143,7 @@ def test_a_thousand_threads_one_after_another(run_child: RunChild, tmp_path: Pat
 
 @pytest.mark.not_sanitized
 def test_memory_does_not_grow_with_threads_that_ended(run_child: RunChild, tmp_path: Path) -> None:
-    # GIVEN the same program with 100 and with 2,000 threads
+    # GIVEN the same program with 100 and with 8,000 threads
     source = """
         import sys
         import threading
@@ -162,12 +162,12 @@ def test_memory_does_not_grow_with_threads_that_ended(run_child: RunChild, tmp_p
     """
     # WHEN
     sizes = []
-    for count in (100, 2000):
+    for count in (100, 8000):
         done = run_child(source, tmp_path / f"{count}.log", count, timeout=120)
         sizes.append(done.result["stats"]["tracer_bytes"])
-    # THEN the recorder is no larger
+    # THEN it holds the threads that the writer is still busy with (each takes 288 bytes), not all that there were
     assert 0 < sizes[0] <= 24 << 20
-    assert sizes[1] - sizes[0] <= 64 << 10
+    assert sizes[1] - sizes[0] <= 512 << 10 < 8000 * 288
 
 
 def test_many_at_once(run_child: RunChild, tmp_path: Path) -> None:

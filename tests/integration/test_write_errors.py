@@ -311,11 +311,11 @@ def test_folder_that_is_not_there(run_child: RunChild, tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB, where one may be mounted."""
+    """A file system of 2 MiB, where one may be mounted."""
     folder = tmp_path / "disk"
     folder.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True, timeout=30
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, text=True, timeout=30
     )
     if done.returncode != 0:
         pytest.skip(f"no small disk to be had: {done.stderr.strip()}")
@@ -326,7 +326,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_full_disk(run_child: RunChild, small_disk: Path) -> None:
-    # GIVEN a disk of 1 MiB
+    # GIVEN a disk of 2 MiB: the ring takes one of them
     path = small_disk / "full.log"
     # WHEN
     done = run_child(program("pass"), path)

@@ -1,0 +1,58 @@
+"""What the commands share that read recordings: opening one, errors as sentences, output that nobody may want."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..errors import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """What goes wrong within becomes a CommandError with the file in it. BrokenPipeError passes through."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{os.fsdecode(error.filename)!r}: " if error.filename is not None else ""
+        raise CommandError(f"{where}{error.strerror or error}") from error
+    except ValueError as error:
+        raise CommandError(f"{error}") from error
+    except MemoryError as error:
+        raise CommandError("there is not enough memory for it") from error
+
+
+def each(who: str, paths: Iterable[str], do: Callable[[str], None]) -> int:
+    """Do it with every file, whatever happens with another; the exit status. Each error is a sentence on stderr."""
+    status = 0
+    for path in paths:
+        try:
+            with sentences():
+                do(path)
+        except CommandError as error:
+            sys.stdout.flush()
+            if sys.stderr is not None:
+                sys.stderr.write(f"pymemtrace {who}: {error}\n")
+            status = error.exit_status
+    return status
+
+
+def quietly(do: Callable[[], int]) -> int:
+    """The exit status of `do`; 0 when nobody reads its output to the end, as in `... | head`."""
+    try:
+        status = do()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)  # what is still in the buffer goes nowhere when the interpreter ends
+        os.close(null)
+        return 0
+    return status

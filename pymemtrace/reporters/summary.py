@@ -1,0 +1,211 @@
+"""What a recording says in short: who grew, the peaks, how exact that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..reader import Capture, Node, Peak
+from . import count, printable, size
+
+MOST = 10  # rows of a table
+
+
+@dataclass
+class Grown:
+    """A function, and how it grew."""
+
+    file: str
+    line: int
+    function: str
+    net: int  # bytes
+    times: int
+
+
+@dataclass
+class Summary:
+    """What is shown of a file."""
+
+    path: str
+    header: Mapping[str, str]  # Capture.header
+    end: Mapping[str, str]  # Capture.end
+    figures: Mapping[str, float]  # Capture.figures()
+    threads: Mapping[int, str]
+    peaks: Sequence[Peak]
+    grown: list[Grown] = field(default_factory=list)  # largest first
+    source: str = ""  # where `grown` is from; "": from the recorder's own totals
+    times: str = "times"  # what Grown.times counts
+    why: str | None = None  # why the file is not complete
+    left_over: bool = False
+
+
+def of(capture: Capture) -> Summary:
+    """Ask a recording for all that is shown. Raises: OSError, ValueError."""
+    summary = Summary(
+        capture.path, capture.header, capture.end, capture.figures(), capture.threads, capture.peaks,
+        why=capture.why, left_over=capture.left_over,
+    )  # fmt: skip
+    totals = capture.totals()
+    if totals is not None:
+        grown = [Grown(*total) for total in totals]
+    elif capture.binary or capture.header.get("log") == "all":
+        grown = of_tree(capture.tree())
+        summary.source, summary.times = "charged again, event by event", "calls"
+    else:
+        grown = of_rows(capture)
+        summary.source = (
+            "by rows: a change counts for the function of the row at which it was seen, which need not be the one that "
+            "made it"
+        )
+        summary.times = "rows"
+    summary.grown = sorted(grown, key=lambda one: -one.net)
+    return summary
+
+
+def of_tree(tree: Node) -> list[Grown]:
+    """Each function, wherever it was called from."""
+    found: dict[tuple[str, int, str], Grown] = {}
+    for depth, node in tree.walk():
+        if depth:
+            one = found.setdefault(
+                (node.file, node.line, node.function), Grown(node.file, node.line, node.function, 0, 0)
+            )
+            one.net += node.net
+            one.times += node.calls
+    return list(found.values())
+
+
+def of_rows(capture: Capture) -> list[Grown]:
+    """Functions of the rows at which RSS had changed; at a CALL or C_CALL it was the caller, who is not in the row."""
+    found: dict[tuple[str, int, str], Grown] = {}
+    first = True
+    for event in capture.events():
+        if event.drss and not first:
+            caller = event.what in ("CALL", "C_CALL")
+            name = f"<before the call of {event.function}>" if caller else event.function
+            key = (event.file, event.line, name)
+            one = found.setdefault(key, Grown(*key, 0, 0))
+            one.net += event.drss
+            one.times += 1
+        first = False
+    return list(found.values())
+
+
+def lines(summary: Summary) -> Iterator[str]:
+    """Lines without line ends. Pure."""
+    yield from _ran(summary)
+    yield from _rss(summary.figures)
+    yield from _grown(summary)
+    yield from _peaks(summary.peaks)
+    yield from _exact(summary.header, summary.end)
+    yield from _cost(summary.end)
+    yield from _missing(summary)
+
+
+def _label(name: str, text: str) -> str:
+    return f"  {name:<11} {text}".rstrip()
+
+
+def _ran(summary: Summary) -> Iterator[str]:
+    header, end = summary.header, summary.end
+    yield f"{printable(summary.path)}"
+    if header:
+        yield _label("command", header.get("command", "?"))
+        yield _label(
+            "process", f"{header.get('pid', '?')} on {header.get('host', '?')}, Python {header.get('python', '?')}"
+        )
+        yield _label("began", header.get("start", "?"))
+    events, seconds = int(summary.figures["events"]), summary.figures["seconds"]
+    logged = f", {int(end['logged']):,} logged" if end.get("logged", "").isdigit() else ""
+    yield _label("events", f"{events:,} {'seen' if end else 'found'}{logged}, {seconds:.3f} s")
+    if summary.threads:
+        names = ", ".join(printable(name) or f"thread {tid}" for tid, name in list(summary.threads.items())[:MOST])
+        more = len(summary.threads) - MOST
+        yield _label("threads", names + (f" and {more:,} more" if more > 0 else ""))
+
+
+def _rss(figures: Mapping[str, float]) -> Iterator[str]:
+    first, peak, last = (int(figures[key]) for key in ("rss_first", "rss_peak", "rss_last"))
+    yield _label("RSS", f"first {size(first)}, peak {size(peak)}, last {size(last)}")
+    yield _label("", f"in bytes: {first:,}, {peak:,}, {last:,} ({last - first:+,} from first to last)")
+
+
+def _table(rows: Sequence[Sequence[str]], left: int) -> Iterator[str]:
+    """Columns as wide as need be; the first `left` of them to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.rjust(widths[i]) if i < left else cell.ljust(widths[i]) for i, cell in enumerate(row)]
+        yield "    " + "  ".join(cells).rstrip()
+
+
+def _grown(summary: Summary) -> Iterator[str]:
+    grew = [one for one in summary.grown if one.net > 0]
+    if not grew:
+        yield _label("grew most", "no function did")
+        return
+    yield _label("grew most", f"bytes, {summary.times}, function, where")
+    rows = [
+        (f"{one.net:+,}", size(one.net), f"{one.times:,}x", printable(one.function), _where(one.file, one.line))
+        for one in grew[:MOST]
+    ]
+    yield from _table(rows, 3)
+    if summary.source:
+        yield f"    ({summary.source})"
+
+
+def _where(file: str, line: int) -> str:
+    return f"{printable(file)}#{line}" if file and line else printable(file)
+
+
+def _peaks(peaks: Sequence[Peak]) -> Iterator[str]:
+    if not peaks:
+        yield _label("peaks", "no temporary between two events lifted the process's peak")
+        return
+    yield _label("peaks", "bytes, between which events, function, where: memory taken and given back in between")
+    rows = [
+        (f"{peak.bytes:,}", size(peak.bytes), f"{peak.event - 1:,} and {peak.event:,}", printable(peak.function),
+         _where(peak.file, peak.line))
+        for peak in sorted(peaks, key=lambda peak: -peak.bytes)[:MOST]
+    ]  # fmt: skip
+    yield from _table(rows, 2)
+    if len(peaks) > MOST:
+        yield f"    and {len(peaks) - MOST:,} smaller ones before"
+
+
+def _exact(header: Mapping[str, str], end: Mapping[str, str]) -> Iterator[str]:
+    if not header:
+        yield _label("exact to", "unknown: the file was written without comments")
+        return
+    yield _label("exact to", f"{_number(header, 'granularity', 'byte')} of RSS, "
+                             f"{_number(header, 'peak granularity', 'byte')} of its peak")  # fmt: skip
+    yield _label("gate", header.get("gate", "?"))
+    if "audit" in end:
+        yield _label("audit", f"skipped readings made anyway: {end['audit']}")
+    if "seen after a change of thread" in end:
+        foreign = _number(end, "seen after a change of thread", "byte")
+        yield _label("uncertain", f"{foreign} of changes were seen after a change of thread: they may be another's")
+    for key, value in end.items():
+        if key.startswith("threads "):
+            yield _label("not seen", f"{key}: {value}")
+
+
+def _number(values: Mapping[str, str], key: str, noun: str) -> str:
+    text = values.get(key, "")
+    return count(int(text), noun) if text.isdigit() else "an unknown number of bytes"
+
+
+def _cost(end: Mapping[str, str]) -> Iterator[str]:
+    if "tracer" in end:
+        own = f"{size(int(end['tracer']))} of its own memory" if end["tracer"].isdigit() else end["tracer"]
+        yield _label("recorder", f"{own}, {_number(end, 'readings', 'reading')}, {_number(end, 'skipped', 'reading')} "
+                                 f"skipped, {_number(end, 'waits', 'wait')}")  # fmt: skip
+
+
+def _missing(summary: Summary) -> Iterator[str]:
+    if summary.end.get("end"):
+        yield _label("ended", summary.end["end"])
+    if summary.why is not None:
+        yield _label("INCOMPLETE", printable(summary.why))
+    if summary.left_over:
+        yield _label("left over", f"{printable(summary.path)}.ring is there: the program was killed, or still runs")
+        yield _label("next", f"python -m pymemtrace recover {printable(summary.path)}")
