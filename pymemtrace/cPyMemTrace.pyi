@@ -120,10 +120,16 @@ class CaptureReader:
     def totals(self) -> list[tuple[str, int, str, int, int]] | None:
         """Of the recorder: (file, line, function, net bytes, times). None: it did not come to write them."""
 
+    def site_totals(self) -> list[tuple[str, str, int, str, int, int]] | None:
+        """What every place saw in the whole recording, also in what `keep` has dropped: (what, file, line, function,
+        events, bytes by which RSS had changed at them). None: there was no room for them beside the events."""
+
     @property
     def header(self) -> str: ...  # text before the table
     @property
     def page_size(self) -> int: ...  # bytes
+    @property
+    def dropped(self) -> int: ...  # events before the first that is there, when it was opened
     # What follows is known when everything was read: the first of them does it.
     @property
     def complete(self) -> bool: ...

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Union
 
 from . import cPyMemTrace
 
-__all__ = ["Capture", "Event", "Node", "Peak", "read"]
+__all__ = ["Capture", "Event", "Node", "Peak", "SiteTotal", "read"]
 
 Path = Union[str, "os.PathLike[str]", bytes, "os.PathLike[bytes]"]
 
@@ -44,6 +44,17 @@ class Peak(NamedTuple):
     file: str
     line: int
     function: str  # charged; <?>: none can be named
+
+
+class SiteTotal(NamedTuple):
+    """What a place saw in the whole recording."""
+
+    what: str  # CALL, RETURN, C_CALL, C_RETURN, C_EXCEPT
+    file: str
+    line: int
+    function: str
+    events: int
+    bytes: int  # by which RSS had changed at these events: the sum of their dRSS
 
 
 @dataclass
@@ -178,6 +189,12 @@ class Capture:
         """Of the recorder, for the whole recording: (file, line, function, net bytes, times). None: there are none."""
         return None
 
+    def site_totals(self) -> list[SiteTotal] | None:
+        """What every place saw, in the order of first events; of a capture, in the whole recording, whatever `keep` has
+        dropped of it. None: there was no room for it. Raises: ValueError for a log that does not have every event.
+        """
+        raise NotImplementedError
+
     def figures(self) -> dict[str, float]:
         """`events`, `seconds`, `rss_first`, `rss_peak`, `rss_last` (bytes): of the recording if the file has its end,
         else of what is here.
@@ -217,6 +234,8 @@ class _Binary(Capture):
         self._reader = cPyMemTrace.CaptureReader(path)
         self._columns: dict[str, Any] | None = None
         super().__init__(path, self._reader.header)
+        if self._reader.dropped:
+            self.header["dropped"] = str(self._reader.dropped)
 
     @property
     def end(self) -> dict[str, str]:
@@ -253,9 +272,23 @@ class _Binary(Capture):
     def totals(self) -> list[tuple[str, int, str, int, int]] | None:
         return self._reader.totals()
 
+    def site_totals(self) -> list[SiteTotal] | None:
+        rows = self._reader.site_totals()
+        return None if rows is None else _merged(rows)
+
     def write_log(self, fd: int, log: str | None = None, threshold: int | None = None, comments: bool = True) -> int:
         mode = log if log is not None else "all" if threshold is None else "threshold"
         return cPyMemTrace.capture_to_log(self.path, fd, mode, threshold, comments)
+
+
+def _merged(rows: Iterable[tuple[str, str, int, str, int, int]]) -> list[SiteTotal]:
+    """A place can have several numbers: code that was compiled again."""
+    found: dict[tuple[str, str, int, str], list[int]] = {}
+    for what, file, line, function, events, change in rows:
+        total = found.setdefault((what, file, line, function), [0, 0])
+        total[0] += events
+        total[1] += change
+    return [SiteTotal(*place, events, change) for place, (events, change) in found.items()]
 
 
 _COLUMNS = ("calls", "up", "down", "peak", "seconds")
@@ -494,15 +527,22 @@ class _Text(Capture):
                 written += _write(fd, b"".join([line for line in lines if comments or not line.startswith(b"# ")]))
         return written
 
-    def tree(self) -> Node:
+    def _need_all(self, what: str) -> None:
         log = self.header.get("log")
         if log is None:
-            raise ValueError(f"{self.path!r} has no comments: its threads are unknown, so there is no tree")
+            raise ValueError(f"{self.path!r} has no comments: its threads are unknown, so there is no {what}")
         if log != "all" and self.header.get("threshold") != "0":
             raise ValueError(
-                f"{self.path!r} does not have every event (it was written with --log {log}), so there is no tree: "
+                f"{self.path!r} does not have every event (it was written with --log {log}), so there is no {what}: "
                 "record with --log all, or into a capture (-o NAME.pmt)"
             )
+
+    def site_totals(self) -> list[SiteTotal] | None:
+        self._need_all("total by site")
+        return _merged((event.what, event.file, event.line, event.function, 1, event.drss) for event in self.events())
+
+    def tree(self) -> Node:
+        self._need_all("tree")
         tree = _TextTree(self.path)
         for item in self._items():
             if isinstance(item, Event):

@@ -28,7 +28,7 @@ LOGS = ("all", "threshold", "previous", "none")
 COMPUTES = ("nothing", "rss", "all")
 FORMATS = ("text", "binary")
 ENGINES = ("auto", "profile", "monitoring")
-MAX_THRESHOLD = 2**62  # bytes; larger than any RSS
+MAX_SIZE = 2**62  # bytes; larger than any RSS
 
 # Flags of code objects, as in `inspect`, which takes longer to import than all of ours.
 _CO_GENERATOR = 0x20
@@ -57,6 +57,8 @@ class trace(Tracer):
         threshold: least change of RSS that is logged, bytes; None: one page; 0: every event.
         compute: "nothing", "rss" or "all"; other than "all" only with log="none", to measure overhead.
         format: "text", or "binary": a capture of every event (docs/capture-format.md); None: by the path, *.pmt is one.
+        keep: of a capture, only the last events, in so many bytes of disk: at least 1 MiB. None: all. Totals by site
+            hold for the whole recording all the same.
         engine: "auto" or "profile"; "monitoring" is not in this version.
         children: has no effect in this version: child processes are not recorded.
         message: the first thing in the file, as given.
@@ -82,6 +84,7 @@ class trace(Tracer):
         threshold: int | None = None,
         compute: str = "all",
         format: str | None = None,
+        keep: int | None = None,
         engine: str = "auto",
         children: bool = True,
         message: str | None = None,
@@ -94,7 +97,8 @@ class trace(Tracer):
         _check("format", format, FORMATS, optional=True)
         _check("engine", engine, ENGINES)
         if format is None:
-            format = "binary" if name is not None and name.endswith(".pmt") else "text"
+            capture = name.endswith(".pmt") if name is not None else keep is not None
+            format = "binary" if capture else "text"
         if format == "binary" and log not in (None, "all"):
             raise ValueError(
                 f'a capture (format "binary", the default for *.pmt) has every event; log={log!r} is for text, '
@@ -107,7 +111,8 @@ class trace(Tracer):
         self._options: dict[str, Any] = {
             "log": log or ("all" if format == "binary" else "threshold"),
             "format": format,
-            "threshold": _threshold(threshold),
+            "keep": _size("keep", keep),
+            "threshold": _size("threshold", threshold),
             "compute": compute,
             "engine": engine,
             "message": message,
@@ -251,16 +256,16 @@ def _check(name: str, value: object, allowed: tuple[str, ...], optional: bool = 
     raise ValueError(f"{name} must be one of {', '.join(allowed)}; it is {value!r}")
 
 
-def _threshold(value: Any) -> int | None:
+def _size(name: str, value: Any) -> int | None:
     """Bytes."""
     if value is None:
         return None
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"threshold must be a whole number of bytes, not {type(value).__name__}")
-    threshold: int = value.__index__()
-    if not 0 <= threshold <= MAX_THRESHOLD:
-        raise ValueError(f"threshold must be 0 to 2**62 bytes; it is {threshold}")
-    return threshold
+        raise TypeError(f"{name} must be a whole number of bytes, not {type(value).__name__}")
+    size: int = value.__index__()
+    if not 0 <= size <= MAX_SIZE:
+        raise ValueError(f"{name} must be 0 to 2**62 bytes; it is {size}")
+    return size
 
 
 for _function in (
@@ -274,7 +279,7 @@ for _function in (
     _flags,
     _path,
     _check,
-    _threshold,
+    _size,
 ):
     hide(_function.__code__)
 del _function

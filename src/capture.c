@@ -21,6 +21,7 @@ typedef struct capture {
     PyObject *path;          /* bytes */
     PyObject *header;        /* str */
     uint32_t page;
+    uint64_t dropped;
     bool scanned, complete;
     PyObject *end, *why;     /* str or None; */
     PyObject *threads, *peaks; /* dict, list; all four and `complete` of the scan */
@@ -376,6 +377,9 @@ static PyObject *capture_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
         return NULL;
     }
     c->page = reader.page;
+    if (pmt_reader_block(&reader) == 1) { /* what is wrong with it is said when all is read */
+        c->dropped = reader.dropped;
+    }
     c->header = pmt_text_of(reader.text == NULL ? "" : reader.text, reader.text_len);
     pmt_reader_close(&reader);
     if (c->header == NULL) {
@@ -408,6 +412,11 @@ static PyObject *get_header(PyObject *self, void *Py_UNUSED(closure))
 static PyObject *get_page_size(PyObject *self, void *Py_UNUSED(closure))
 {
     return PyLong_FromUnsignedLong(((capture *)self)->page);
+}
+
+static PyObject *get_dropped(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(((capture *)self)->dropped);
 }
 
 static PyObject *get_complete(PyObject *self, void *Py_UNUSED(closure))
@@ -446,6 +455,11 @@ static PyObject *capture_totals(PyObject *self, PyObject *Py_UNUSED(args))
     return pmt_capture_totals(path_of((capture *)self));
 }
 
+static PyObject *capture_site_totals(PyObject *self, PyObject *Py_UNUSED(args))
+{
+    return pmt_capture_site_totals(path_of((capture *)self));
+}
+
 static PyObject *capture_iter(PyObject *self)
 {
     return capture_events(self, NULL);
@@ -456,12 +470,14 @@ static PyMethodDef capture_methods[] = {
     {"peaks", capture_peaks, METH_NOARGS, "[(bytes, event at which it was seen, file, line, function), ...]"},
     {"tree", capture_tree, METH_NOARGS, "The calling-context tree: a dict of columns, a list each, and of totals."},
     {"totals", capture_totals, METH_NOARGS, "[(file, line, function, net bytes, times), ...] of the recorder, or None."},
+    {"site_totals", capture_site_totals, METH_NOARGS, "[(what, file, line, function, events, bytes), ...], or None."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef capture_getset[] = {
     {"header", get_header, NULL, "Text before the table.", NULL},
     {"page_size", get_page_size, NULL, "Bytes.", NULL},
+    {"dropped", get_dropped, NULL, "Events before the first that is there.", NULL},
     {"complete", get_complete, NULL, "Is it whole, to its end?", NULL},
     {"why", get_scanned, NULL, "Where it was cut and why, or None.", (void *)offsetof(capture, why)},
     {"end", get_scanned, NULL, "Text after the table, or None.", (void *)offsetof(capture, end)},

@@ -231,37 +231,42 @@ static int read_whole(int fd, uint8_t *to, size_t n, int64_t at) /* 1; 0: not so
     return 1;
 }
 
-static int find_totals(int fd, int64_t end, uint8_t **payload, uint32_t *n) /* 1: *payload is malloc'ed; 0; -errno */
+/* The payloads of all blocks of totals, one after another, malloc'ed. 1; 0: there are none that are whole; -errno. */
+static int find_totals(int fd, int64_t end, uint8_t **payload, size_t *n)
 {
     uint8_t header[PMT_BLOCK_HEADER];
+    uint32_t bytes = 0;
     int rc = 0;
-    for (int64_t at = PMT_FILE_HEADER; at + PMT_BLOCK_HEADER <= end; at += PMT_BLOCK_HEADER + *n) {
+    for (int64_t at = PMT_FILE_HEADER; at + PMT_BLOCK_HEADER <= end; at += PMT_BLOCK_HEADER + bytes) {
         rc = read_whole(fd, header, sizeof header, at);
-        *n = pmt_load_u32(header + 8);
-        if (rc <= 0 || pmt_load_u32(header) != PMT_BLOCK_MAGIC || *n > PMT_MAX_PAYLOAD) {
-            return rc < 0 ? rc : 0;
+        bytes = pmt_load_u32(header + 8);
+        if (rc <= 0 || pmt_load_u32(header) != PMT_BLOCK_MAGIC || bytes > PMT_MAX_PAYLOAD ||
+            (int64_t)bytes > end - at - (int64_t)PMT_BLOCK_HEADER) {
+            break;
         }
         if (pmt_load_u32(header + 4) != PMT_BLOCK_TOTALS) {
             continue;
         }
         uint32_t crc = pmt_load_u32(header + 12);
         pmt_store_u32(header + 12, 0);
-        *payload = malloc((size_t)*n + 1);
-        rc = *payload == NULL ? -ENOMEM : read_whole(fd, *payload, *n, at + PMT_BLOCK_HEADER);
-        if (rc > 0 && pmt_crc32(pmt_crc32(0, header, sizeof header), *payload, *n) == crc) {
-            return 1;
+        uint8_t *longer = realloc(*payload, *n + bytes + 1);
+        if (longer == NULL) {
+            return -ENOMEM;
         }
-        free(*payload);
-        *payload = NULL;
-        return rc < 0 ? rc : 0;
+        *payload = longer;
+        rc = read_whole(fd, longer + *n, bytes, at + PMT_BLOCK_HEADER);
+        if (rc <= 0 || pmt_crc32(pmt_crc32(0, header, sizeof header), longer + *n, bytes) != crc) {
+            break;
+        }
+        *n += bytes;
     }
-    return 0;
+    return rc < 0 ? rc : *n > 0;
 }
 
 PyObject *pmt_capture_totals(const char *path)
 {
     uint8_t *payload = NULL;
-    uint32_t n = 0;
+    size_t n = 0;
     int rc;
     Py_BEGIN_ALLOW_THREADS
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -271,6 +276,9 @@ PyObject *pmt_capture_totals(const char *path)
         close(fd);
     }
     Py_END_ALLOW_THREADS
+    if (rc <= 0) {
+        free(payload);
+    }
     if (rc < 0) {
         return pmt_raise(rc, path);
     }
@@ -285,5 +293,63 @@ PyObject *pmt_capture_totals(const char *path)
         }
     }
     free(payload);
+    return list;
+}
+
+static int put_site(PyObject *list, const pmt_reader *r, uint32_t function, uint32_t what, int32_t line, const pmt_site_total *t)
+{
+    static const char *const names[] = {"CALL", "RETURN", "C_CALL", "C_RETURN", "C_EXCEPT"};
+    const pmt_function *f = pmt_dictionary_function(&r->dictionary, function);
+    if (t->events == 0 || what >= 5) {
+        return 0;
+    }
+    PyObject *file = pmt_name_text(&r->dictionary, f->file, false);
+    PyObject *name = file == NULL ? NULL : pmt_name_text(&r->dictionary, f->name, true);
+    int64_t bytes = (int64_t)((uint64_t)t->pages * r->page);
+    PyObject *item = name == NULL ? NULL
+                                  : Py_BuildValue("(sOiOKL)", names[what], file, (int)line, name,
+                                                  (unsigned long long)t->events, (long long)bytes);
+    int rc = item == NULL ? -1 : PyList_Append(list, item);
+    Py_XDECREF(file);
+    Py_XDECREF(name);
+    Py_XDECREF(item);
+    return rc;
+}
+
+PyObject *pmt_capture_site_totals(const char *path)
+{
+    pmt_reader reader;
+    const pmt_dictionary *d = &reader.dictionary;
+    int rc;
+    if (pmt_reader_start(&reader, path) < 0) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    rc = pmt_reader_totals(&reader);
+    Py_END_ALLOW_THREADS
+    PyObject *list = NULL;
+    if (rc < 0) {
+        pmt_reader_raise(rc, &reader, path);
+    }
+    else if (d->totals_missing) {
+        list = Py_None;
+        Py_INCREF(list);
+    }
+    else {
+        list = PyList_New(0);
+        for (uint32_t i = 0; list != NULL && i < d->retired_count; i++) {
+            const pmt_retired *old = &d->retired[i];
+            if (put_site(list, &reader, old->function, old->what, old->line, &old->total) < 0) {
+                Py_CLEAR(list);
+            }
+        }
+        for (uint32_t id = PMT_SITE_FIRST; list != NULL && id < d->high; id++) {
+            if (put_site(list, &reader, d->by_site[id].function, pmt_place_what(d->by_site[id]),
+                         pmt_sites_at(&d->sites, id)->line, pmt_sites_total(&d->sites, id)) < 0) {
+                Py_CLEAR(list);
+            }
+        }
+    }
+    pmt_reader_close(&reader);
     return list;
 }

@@ -5,6 +5,7 @@
 #include "compat.h"
 
 PyObject *pmt_capture_tree(const char *path);   /* dict; NULL with an exception */
+PyObject *pmt_capture_site_totals(const char *path); /* likewise by site; None: there was no room for them */
 PyObject *pmt_capture_totals(const char *path); /* list, or None: there are none; NULL with an exception */
 
 #endif

@@ -81,6 +81,9 @@ static void put_header(FILE *f, const pmt_recorder *r, const char *engine_why)
     fprintf(f, "# staleness: %llu cycles\n", (unsigned long long)r->gate.stale);
     fprintf(f, "# granularity: %lld\n# peak granularity: %lld\n", (long long)r->granularity,
             (long long)r->peak_granularity);
+    if (o->keep > 0) {
+        fprintf(f, "# keep: %lld\n", (long long)o->keep);
+    }
     if (r->ring_path != NULL) {
         fputs("# ring: file\n", f);
     }
@@ -201,6 +204,7 @@ PyObject *pmt_stats(pmt_recorder *r)
     };
     PyObject *d = PyDict_New();
     if (d == NULL || put_item(d, "path", str_or_none(o->has_file ? r->output.path : NULL)) < 0 ||
+        put_item(d, "format", PyUnicode_FromString(o->binary ? "binary" : "text")) < 0 ||
         put_item(d, "log", PyUnicode_FromString(log_names[o->log])) < 0 ||
         put_item(d, "compute", PyUnicode_FromString(compute_names[o->compute])) < 0 ||
         put_item(d, "engine", PyUnicode_FromString("profile")) < 0 ||

@@ -84,6 +84,25 @@ static int threshold_of(PyObject *value, uint64_t *out)
     return 0;
 }
 
+static int keep_of(PyObject *value, int64_t *out)
+{
+    if (value == NULL || value == Py_None) {
+        return 0;
+    }
+    if (!PyLong_Check(value) || PyBool_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "keep must be a number of bytes (int), not %R", value);
+        return -1;
+    }
+    int overflow;
+    long long n = PyLong_AsLongLongAndOverflow(value, &overflow);
+    if (overflow != 0 || n < PMT_LEAST_KEEP || n > INT64_MAX / 2) {
+        PyErr_Format(PyExc_ValueError, "keep must be at least 1 MiB (1048576 bytes), not %R", value);
+        return -1;
+    }
+    *out = n;
+    return 0;
+}
+
 static int take_bytes(PyObject *value, const char *what, PyObject **out) /* str or None -> UTF-8 bytes or NULL */
 {
     if (value == NULL || value == Py_None) {
@@ -103,13 +122,13 @@ static int tracer_init(PyObject *self, PyObject *args, PyObject *kwargs)
     static const char *const computes[] = {"nothing", "rss", "all"};
     static const char *const engines[] = {"auto", "profile"};
     static char *names[] = {"path",    "log",       "threshold", "compute", "engine",
-                            "message", "overwrite", "comments",  "unique",  "format", NULL};
+                            "message", "overwrite", "comments",  "unique",  "format", "keep", NULL};
     pmt_tracer *t = (pmt_tracer *)self;
     PyObject *path = NULL, *log = NULL, *threshold = NULL, *compute = NULL, *which = NULL, *message = NULL;
-    PyObject *format = NULL;
+    PyObject *format = NULL, *keep = NULL;
     int overwrite = 0, comments = 1, unique = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OOOOOpppO:Tracer", names, &path, &log, &threshold, &compute,
-                                     &which, &message, &overwrite, &comments, &unique, &format)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OOOOOpppOO:Tracer", names, &path, &log, &threshold, &compute,
+                                     &which, &message, &overwrite, &comments, &unique, &format, &keep)) {
         return -1;
     }
     if (t->started) {
@@ -122,7 +141,7 @@ static int tracer_init(PyObject *self, PyObject *args, PyObject *kwargs)
     int n = f < 0 ? -1 : log == NULL || log == Py_None ? (f == 1 ? PMT_LOG_ALL : PMT_LOG_THRESHOLD) : choose("log", log, logs, 4);
     int c = n < 0 || compute == NULL ? PMT_COMPUTE_ALL : choose("compute", compute, computes, 3);
     if (n < 0 || c < 0 || (which != NULL && choose("engine", which, engines, 2) < 0) ||
-        threshold_of(threshold, &o.threshold) < 0) {
+        threshold_of(threshold, &o.threshold) < 0 || keep_of(keep, &o.keep) < 0) {
         return -1;
     }
     o.log = (pmt_log)n;
@@ -130,6 +149,10 @@ static int tracer_init(PyObject *self, PyObject *args, PyObject *kwargs)
     o.binary = f == 1;
     if (o.binary && o.log != PMT_LOG_ALL) {
         PyErr_SetString(PyExc_ValueError, "a capture has every event: filter it when it is read, by `events --log`");
+        return -1;
+    }
+    if (o.keep > 0 && !o.binary) {
+        PyErr_SetString(PyExc_ValueError, "keep is for captures only: a text log cannot forget its beginning");
         return -1;
     }
     if (o.compute != PMT_COMPUTE_ALL && o.log != PMT_LOG_NONE) {
@@ -256,6 +279,10 @@ static void drop_inherited(void)
 
 static void raise_about(int rc, const pmt_recorder *r, const char *path)
 {
+    if (rc == -ESPIPE && r->options.keep > 0) {
+        PyErr_Format(PyExc_ValueError, "keep needs a regular file; %s is a device or a pipe", r->output.path);
+        return;
+    }
     if (rc != -EEXIST || path != r->ring_path) {
         pmt_raise(rc, path);
         return;

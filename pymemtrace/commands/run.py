@@ -43,6 +43,8 @@ where it goes:
   -f, --force        replace an existing file
   --format FORMAT    text, or binary: a capture of every event in 1.5 bytes each, which `events`, `summary` and
                      pymemtrace.read() open (the default: by PATH, *.pmt is binary)
+  --keep SIZE        a capture of the last events only, in SIZE bytes of disk (1M or more), for programs that run for
+                     weeks; totals hold for the whole run
   --no-comments      the table alone, without the lines that start with `# `
 
 what is said at the end, on stderr:
@@ -85,6 +87,7 @@ VALUED = {
     "--threshold": "threshold",
     "--compute": "compute",
     "--format": "format",
+    "--keep": "keep",
     "--engine": "engine",
 }
 
@@ -106,7 +109,7 @@ def main(argv: list[str]) -> int:
         return 1
     path = values.get("output")
     if path is not None and _is_folder(path):
-        recorder = _recorder(values, _in_folder(path, values.get("format")))
+        recorder = _recorder(values, _in_folder(path, values.get("format") == "binary" or "keep" in values))
     # One tuple and no other name for what is in it: run_main lets go of `__main__`, which then dies when it should.
     arguments = (*found, recorder, _at_end(recorder, "quiet" in values, "verbose" in values))
     del found
@@ -124,7 +127,7 @@ def main(argv: list[str]) -> int:
 
 def _recorder(values: dict[str, str], path: str | None = None) -> trace:
     log, compute, form, engine = (values.get(key) for key in ("log", "compute", "format", "engine"))
-    threshold = values.get("threshold")
+    threshold, keep = values.get("threshold"), values.get("keep")
     if path is None:
         path = values.get("output")
     if path == "":
@@ -136,6 +139,7 @@ def _recorder(values: dict[str, str], path: str | None = None) -> trace:
             threshold=None if threshold is None else options.size("--threshold", threshold),
             compute=options.choice("--compute", compute, COMPUTES) if compute is not None else "all",
             format=None if form is None else options.choice("--format", form, FORMATS),
+            keep=None if keep is None else options.size("--keep", keep),
             engine=options.choice("--engine", engine, ENGINES) if engine is not None else "auto",
             children=False,
             overwrite="force" in values,
@@ -149,7 +153,7 @@ def _is_folder(path: str) -> bool:
     return path.endswith("/") or os.path.isdir(path)
 
 
-def _in_folder(path: str, form: str | None) -> str:
+def _in_folder(path: str, capture: bool) -> str:
     """The default name in this folder, which is made."""
     import time
 
@@ -157,7 +161,7 @@ def _in_folder(path: str, form: str | None) -> str:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise CommandError(f"cannot make the directory {_named(error)}") from error
-    suffix = "pmt" if form == "binary" else "log"
+    suffix = "pmt" if capture else "log"
     return os.path.join(path, f"{time.strftime('%y%m%d_%H%M%S')}_{os.getpid()}.{suffix}")
 
 

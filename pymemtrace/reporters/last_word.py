@@ -40,8 +40,11 @@ def lines(
     if path is None:
         yield "  log         none was asked for"
         return
-    yield f"  log         {printable(path)}"
-    if readable:
+    capture = stats["format"] == "binary"
+    yield f"  {'capture' if capture else 'log':11} {printable(path)}"
+    if capture:
+        yield f"  next        python -m pymemtrace summary {_quoted(path)}"
+    elif readable:
         yield f"  next        {_next_command(path, stats['log'])}"
 
 

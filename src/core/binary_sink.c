@@ -1,17 +1,26 @@
 /* DESIGN: one byte an event, where the site is the one that followed last time, RSS is unchanged and less than 62 clock
  * units have passed; docs/capture-format.md has the rest. Each call of records() makes one block of events, 64 KiB of
  * ring, with the definitions that it needs in a block before it: a block can be decoded from its own start, and the ring
- * lets go only of what is in the file. */
+ * lets go only of what is in the file.
+ *
+ * With --keep, blocks of events go to segments, of which the oldest are removed before there would be too much. Each
+ * begins with what all sites had seen before it: so totals are exact for the whole recording, whatever is left of it. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/blocks.h"
 #include "core/bytes.h"
 #include "core/record.h"
+#include "core/segments.h"
 
 #define EVENTS_BYTES (1u << 18)      /* three times what 64 KiB of ring make */
 #define ITEM_BYTES (PMT_MAX_TEXT + 64u) /* more than any item but a definition */
 #define DEFINITIONS_BYTES (1u << 18)
+#define SEGMENTS 8                   /* of which one or two are removed at a time */
+#define TOTAL_BYTES (3 * PMT_VARINT_ROOM)
 
 _Static_assert(DEFINITIONS_BYTES > 1 << 17 && PMT_MAX_DEFINE < DEFINITIONS_BYTES, "a definition fits into a block");
 
@@ -29,6 +38,9 @@ typedef struct binary_sink {
     int64_t whole;            /* size of the file at the end of its last whole block */
     uint64_t *next;           /* by site: block : 32 | site that followed : 32 */
     pmt_pair pair;
+    uint64_t segment, oldest; /* numbers of the one at hand and of the oldest that is there; 0: no segments */
+    int64_t kept, segment_whole; /* bytes: of all segments; of the one at hand, at the end of its last whole block */
+    uint32_t counted, sites;  /* sites that were in an event; largest id that was defined + 1 */
 } binary_sink;
 
 static void begin_block(binary_sink *s, uint64_t at)
@@ -43,19 +55,159 @@ static void begin_block(binary_sink *s, uint64_t at)
     s->block++;
 }
 
-static void write_block(binary_sink *s, pmt_block_out *b)
+static void write_to(binary_sink *s, pmt_block_out *b, pmt_output *o, int64_t *whole)
 {
     if (s->error == 0) {
-        s->error = pmt_block_out_write(b, s->source->output);
+        s->error = pmt_block_out_write(b, o);
         if (s->error == 0) {
-            s->whole = s->source->output->size;
+            *whole = o->size;
         }
         else {
-            pmt_output_cut(s->source->output, s->whole); /* keep the whole blocks */
+            pmt_output_cut(o, *whole); /* keep the whole blocks */
         }
     }
     b->n = 0;
 }
+
+static void write_block(binary_sink *s, pmt_block_out *b)
+{
+    write_to(s, b, s->source->output, &s->whole);
+}
+
+/* --- segments -------------------------------------------------------------------------------------------------------- */
+
+static void remove_oldest(binary_sink *s)
+{
+    char name[4096 + PMT_SEGMENT_SUFFIX];
+    struct stat st;
+    if (strlen(s->source->output->path) < sizeof name - PMT_SEGMENT_SUFFIX) {
+        pmt_segment_name(name, s->source->output->path, s->oldest);
+        s->kept -= stat(name, &st) == 0 ? (int64_t)st.st_size : 0;
+        unlink(name);
+    }
+    s->oldest++;
+}
+
+/* A block that goes to the segment at hand; older ones make room for it. */
+static void write_kept(binary_sink *s, pmt_block_out *b)
+{
+    int64_t n = (int64_t)(PMT_BLOCK_HEADER + b->n), before = s->source->segment->size;
+    while (s->kept + n > s->source->keep && s->oldest < s->segment) {
+        remove_oldest(s);
+    }
+    write_to(s, b, s->source->segment, &s->segment_whole);
+    s->kept += s->source->segment->size - before;
+}
+
+/* What the sites have seen so far; an empty block where that would take more than a quarter of all. */
+static void put_sites(binary_sink *s)
+{
+    const pmt_sites *sites = s->source->sites;
+    pmt_block_out *b = &s->definitions; /* nothing is in it while there are no definitions to write */
+    b->type = PMT_BLOCK_SITES;
+    b->ring_from = b->ring_to = s->events.ring_from;
+    b->first_event = s->event;
+    b->clock = s->events.clock;
+    b->rss = s->events.rss;
+    b->pair = s->source->first; /* says whose segment it is */
+    bool room = (int64_t)s->counted * TOTAL_BYTES <= s->source->keep / 4;
+    b->bytes[PMT_BLOCK_HEADER] = room;
+    b->n = 1;
+    for (uint32_t id = PMT_SITE_FIRST; room && id < s->sites; id++) {
+        const pmt_site_total *t = pmt_sites_total(sites, id);
+        if (t->events == 0) {
+            continue;
+        }
+        if (b->n + TOTAL_BYTES > DEFINITIONS_BYTES) {
+            write_kept(s, b);
+            b->bytes[PMT_BLOCK_HEADER] = room;
+            b->n = 1;
+        }
+        uint8_t *p = b->bytes + PMT_BLOCK_HEADER + b->n, *start = p;
+        p = pmt_put_varint(p, id);
+        p = pmt_put_varint(p, t->events);
+        p = pmt_put_varint(p, pmt_zigzag(t->pages));
+        b->n += (size_t)(p - start);
+    }
+    write_kept(s, b);
+    b->type = PMT_BLOCK_DEFINITIONS;
+}
+
+/* Between two blocks: the next segment, if the one at hand is long enough. */
+static void next_segment(binary_sink *s)
+{
+    pmt_output *o = s->source->segment;
+    if (o == NULL || s->error != 0 || (s->segment > 0 && o->size < s->source->keep / SEGMENTS)) {
+        return;
+    }
+    bool high = s->segment == 0 ? s->source->output->high : o->high;
+    pmt_output_close(o);
+    pmt_segment_name(o->path, s->source->output->path, s->segment + 1);
+    o->created = false;
+    o->size = s->segment_whole = 0;
+    s->error = pmt_output_open(o, high);
+    if (s->error == 0) {
+        s->segment++;
+        s->oldest = s->oldest == 0 ? 1 : s->oldest;
+        s->error = pmt_capture_begin(o, s->source->page);
+        s->kept += o->size;
+        s->segment_whole = o->size;
+        put_sites(s);
+    }
+}
+
+/* A site gets a new meaning: what the old one had seen in all goes before it. */
+static void retire(binary_sink *s, const uint64_t *words, uint64_t mask, uint64_t at)
+{
+    uint8_t first[16];
+    pmt_block_out *b = &s->definitions;
+    memcpy(first, &words[at & mask], 8);
+    memcpy(first + 8, &words[(at + 1) & mask], 8);
+    pmt_bytes in = {first + 1, first + sizeof first, false};
+    uint64_t id = pmt_get_varint(&in);
+    if (first[0] != PMT_DEFINE_SITE) {
+        return;
+    }
+    s->sites = id >= s->sites ? (uint32_t)id + 1 : s->sites;
+    pmt_site_total *t = pmt_sites_total(s->source->sites, (uint32_t)id);
+    if (t->events > 0) {
+        uint8_t *p = b->bytes + PMT_BLOCK_HEADER + b->n, *start = p;
+        *p++ = PMT_DEFINE_RETIRED;
+        p = pmt_put_varint(p, id);
+        p = pmt_put_varint(p, t->events);
+        p = pmt_put_varint(p, pmt_zigzag(t->pages));
+        b->n += (size_t)(p - start);
+        *t = (pmt_site_total){0, 0};
+        s->counted--;
+    }
+}
+
+static void resume_segments(binary_sink *s, const pmt_checkpoint *c)
+{
+    const pmt_sites *sites = s->source->sites;
+    uint64_t *numbers;
+    size_t count;
+    struct stat st;
+    s->segment = s->oldest = c->segment;
+    s->segment_whole = s->source->segment->size;
+    s->sites = sites->totals.ready;
+    for (uint32_t id = PMT_SITE_FIRST; id < s->sites; id++) {
+        s->counted += pmt_sites_total(sites, id)->events > 0;
+    }
+    if (pmt_segments_find(s->source->output->path, &numbers, &count) == 0) {
+        for (size_t i = 0; i < count; i++) {
+            char name[4096 + PMT_SEGMENT_SUFFIX];
+            if (strlen(s->source->output->path) < 4096) {
+                pmt_segment_name(name, s->source->output->path, numbers[i]);
+                s->kept += stat(name, &st) == 0 ? (int64_t)st.st_size : 0;
+                s->oldest = numbers[i] < s->oldest ? numbers[i] : s->oldest;
+            }
+        }
+        free(numbers);
+    }
+}
+
+/* --- events ---------------------------------------------------------------------------------------------------------- */
 
 static void flush(binary_sink *s, uint64_t at, pmt_pair now)
 {
@@ -71,9 +223,15 @@ static void flush(binary_sink *s, uint64_t at, pmt_pair now)
     if (s->events.n > 0) {
         s->events.ring_to = at;
         s->events.pair = s->pair = now;
-        write_block(s, &s->events);
+        if (s->source->segment != NULL) {
+            write_kept(s, &s->events);
+        }
+        else {
+            write_block(s, &s->events);
+        }
     }
     begin_block(s, at);
+    next_segment(s);
 }
 
 static int64_t pages(const binary_sink *s, uint64_t rss)
@@ -99,6 +257,12 @@ static inline uint8_t *put_event(binary_sink *s, uint8_t *p, uint32_t site)
     if (said) {
         p = pmt_put_varint(p, site);
         *next = expected;
+    }
+    if (s->source->segment != NULL) {
+        pmt_site_total *total = pmt_sites_total(s->source->sites, site);
+        s->counted += total->events == 0;
+        total->events++;
+        total->pages += pages(s, s->rss);
     }
     if (__builtin_expect(changed, 0)) {
         p = pmt_put_varint(p, pmt_zigzag(pages(s, s->rss)));
@@ -182,10 +346,13 @@ static int binary_records(pmt_sink *base, const uint64_t *words, uint64_t mask, 
             p = put_escape(s, p, words, mask, from);
         }
         else {
-            if (s->definitions.n + (word >> 32) > DEFINITIONS_BYTES) {
+            if (s->definitions.n + (word >> 32) + 1 + TOTAL_BYTES > DEFINITIONS_BYTES) {
                 s->events.n = (size_t)(p - start);
                 flush(s, from, now);
                 p = start;
+            }
+            if (s->source->segment != NULL) {
+                retire(s, words, mask, from + 1);
             }
             pmt_block_out_define(&s->definitions, words, mask, from + 1, (uint32_t)(word >> 32));
             /* In this chunk no event had another meaning of that id: ids are given again only when the tail has passed
@@ -231,7 +398,10 @@ static int binary_begin(pmt_sink *base, const char *text, size_t n)
 {
     binary_sink *s = (binary_sink *)base;
     s->error = pmt_capture_begin(s->source->output, s->source->page);
-    return s->error < 0 ? s->error : put_text_block(s, PMT_BLOCK_TEXT, text, n);
+    if (s->error == 0 && put_text_block(s, PMT_BLOCK_TEXT, text, n) == 0) {
+        next_segment(s);
+    }
+    return s->error;
 }
 
 static uint8_t *put_name(const binary_sink *s, uint8_t *p, uint32_t id)
@@ -309,7 +479,8 @@ static void binary_keep(const pmt_sink *base, pmt_checkpoint *c)
 {
     const binary_sink *s = (const binary_sink *)base;
     c->output = s->source->output->size;
-    c->definitions = 0;
+    c->definitions = s->segment == 0 ? 0 : s->source->segment->size;
+    c->segment = s->segment;
     c->event = s->event;
     c->clock = s->clock;
     c->rss = s->rss;
@@ -331,6 +502,9 @@ static void binary_resume(pmt_sink *base, const pmt_checkpoint *c)
     s->pair = c->timeline.from;
     s->whole = c->output;
     begin_block(s, c->tail);
+    if (s->source->segment != NULL) {
+        resume_segments(s, c);
+    }
 }
 
 static void binary_close(pmt_sink *base)

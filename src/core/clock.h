@@ -25,6 +25,8 @@ typedef struct pmt_pair {
     int64_t ns;     /* CLOCK_MONOTONIC */
 } pmt_pair;
 
+#define PMT_NS_LIMIT (INT64_C(1) << 61) /* three of them can be added up; more is no time */
+
 void pmt_clock_init(pmt_clock *c, const char *name);  /* NULL or "": the TSC if it can be trusted; "monotonic"; "fake:N" */
 const char *pmt_clock_name(const pmt_clock *c);
 uint64_t pmt_clock_slow(pmt_clock *c);
@@ -53,7 +55,9 @@ void pmt_timeline_done(pmt_timeline *t, pmt_pair end);   /* after them */
 
 static inline int64_t pmt_timeline_us(pmt_timeline *t, uint64_t clock)
 {
-    double ns = (double)(int64_t)(clock - t->from.clock) * t->slope;
+    double ns = (double)(int64_t)(clock - t->from.clock) * t->slope, most = (double)PMT_NS_LIMIT;
+    ns = ns < most ? ns : most; /* NaN too: what is read back may hold anything */
+    ns = ns > -most ? ns : -most;
     int64_t us = (t->from.ns - t->start_ns + (int64_t)ns) / 1000;
     t->last_us = us > t->last_us ? us : t->last_us;
     return t->last_us;

@@ -116,7 +116,7 @@ static const char *after_line(const char *p, const char *end)
 }
 
 /* Message, `# ` lines with the mode's own, column names. malloc'ed; NULL: no memory. */
-static char *header_of(const pmt_reader *r, pmt_log log, uint64_t threshold, bool comments, size_t *n)
+static char *header_of(const pmt_reader *r, pmt_log log, uint64_t threshold, uint64_t dropped, bool comments, size_t *n)
 {
     static const char *const names[] = {"none", "all", "threshold", "previous"};
     char *out = NULL;
@@ -145,6 +145,9 @@ static char *header_of(const pmt_reader *r, pmt_log log, uint64_t threshold, boo
         else {
             fwrite(p, 1, (size_t)(line_end - p), f);
         }
+    }
+    if (comments && dropped > 0) {
+        fprintf(f, "# dropped: %llu\n", (unsigned long long)dropped);
     }
     pmt_put_columns(f, log == PMT_LOG_PREVIOUS);
     return fclose(f) == 0 ? out : NULL;
@@ -200,15 +203,23 @@ int pmt_convert(pmt_reader *r, pmt_output *o, pmt_log log, uint64_t threshold, b
     pmt_sink *sink = s.words == NULL ? NULL : pmt_text_sink_new(&arena, &source, layout, comments);
     pmt_filter filter;
     size_t n = 0;
-    char *header = sink == NULL ? NULL : header_of(r, log, threshold, comments, &n);
-    int rc = header == NULL ? -ENOMEM : sink->begin(sink, header, n);
-    pmt_filter_begin(&filter, threshold);
-    if (rc == 0) {
-        rc = pmt_reader_rewind(r);
+    char *header = NULL;
+    int rc = sink == NULL ? -ENOMEM : pmt_reader_rewind(r), found = rc < 0 ? rc : pmt_reader_block(r);
+    if (found >= 0) {
+        header = header_of(r, log, threshold, r->dropped, comments, &n);
+        rc = header == NULL ? -ENOMEM : sink->begin(sink, header, n);
     }
-    while (rc == 0 && (rc = pmt_reader_block(r)) == 1) {
+    pmt_filter_begin(&filter, threshold);
+    if (found == 1 && r->dropped > 0) { /* rows keep their numbers */
+        pmt_checkpoint c;
+        sink->keep(sink, &c);
+        c.event = r->dropped;
+        sink->resume(sink, &c);
+    }
+    for (; rc == 0 && found == 1; found = rc == 0 ? pmt_reader_block(r) : found) {
         rc = convert_block(r, sink, &s, &filter, log);
     }
+    rc = rc == 0 && found < 0 ? found : rc;
     if (rc == 0 && r->end_text != NULL && comments) {
         rc = put_end(r, sink);
     }

@@ -44,6 +44,7 @@ void pmt_dictionary_free(pmt_dictionary *d)
     }
     free(d->threads);
     free(d->by_site);
+    free(d->retired);
     if (d->function_slots != NULL) {
         pmt_arena_unmap(&d->arena, d->function_slots, ((size_t)d->function_mask + 1) * sizeof *d->function_slots);
     }
@@ -52,6 +53,7 @@ void pmt_dictionary_free(pmt_dictionary *d)
     pmt_sites_free(&d->sites);
     d->threads = NULL;
     d->thread_high = 0;
+    d->retired = NULL;
     d->by_site = NULL;
     d->function_slots = NULL;
 }
@@ -60,6 +62,8 @@ void pmt_dictionary_forget(pmt_dictionary *d) /* names go when their place is ta
 {
     d->codes = 1;
     d->high = PMT_SITE_FIRST;
+    d->retired_count = 0;
+    d->totals_missing = false;
 }
 
 static uint32_t hash_of(const pmt_function *f)
@@ -153,14 +157,62 @@ static bool reach_site(pmt_dictionary *d, uint32_t id)
 {
     if (id >= d->by_site_room) {
         uint32_t room = d->by_site_room == 0 ? 1024 : d->by_site_room * 2; /* ids are dense: twice is enough */
-        pmt_place *places = realloc(d->by_site, room * sizeof *places);
+        pmt_place *places = aligned_alloc(64, room * sizeof *places);
         if (places == NULL) {
             return false;
         }
+        for (uint32_t i = 0; i < room; i++) { /* also those below the first site: no event leads anywhere from there */
+            places[i] = i < d->by_site_room ? d->by_site[i] : (pmt_place){.way = PMT_NO_WAY};
+        }
+        free(d->by_site);
         d->by_site = places;
         d->by_site_room = room;
     }
-    return pmt_table_reach(&d->sites.sites, id) == 0;
+    return pmt_table_reach(&d->sites.sites, id) == 0 &&
+           (d->sites.totals.item == 0 || pmt_table_reach(&d->sites.totals, id) == 0);
+}
+
+static int retire(pmt_dictionary *d, uint32_t id) /* 0 or -ENOMEM */
+{
+    pmt_site_total *t = pmt_sites_total(&d->sites, id);
+    if (id < d->high && t->events > 0) {
+        if (d->retired_count == d->retired_room) {
+            uint32_t room = d->retired_room * 2 + 64;
+            pmt_retired *more = realloc(d->retired, room * sizeof *more);
+            if (more == NULL) {
+                return -ENOMEM;
+            }
+            d->retired = more;
+            d->retired_room = room;
+        }
+        d->retired[d->retired_count++] = (pmt_retired){d->by_site[id].function, pmt_place_what(d->by_site[id]),
+                                                       pmt_sites_at(&d->sites, id)->line, *t};
+    }
+    *t = (pmt_site_total){0, 0};
+    return 0;
+}
+
+static int take_total(pmt_dictionary *d, pmt_bytes *b)
+{
+    uint64_t id = pmt_get_varint(b), events = pmt_get_varint(b);
+    int64_t pages = pmt_get_zigzag(b);
+    if (b->bad || id < PMT_SITE_FIRST || id >= d->high) {
+        return -EBADMSG;
+    }
+    if (d->sites.totals.item != 0) {
+        *pmt_sites_total(&d->sites, (uint32_t)id) = (pmt_site_total){events, pages};
+    }
+    return 0;
+}
+
+int pmt_dictionary_totals(pmt_dictionary *d, pmt_bytes *b)
+{
+    d->totals_missing = pmt_get_byte(b) == 0;
+    int rc = b->bad ? -EBADMSG : 0;
+    while (rc == 0 && b->at < b->end) {
+        rc = take_total(d, b);
+    }
+    return rc;
 }
 
 static int define_site(pmt_dictionary *d, pmt_bytes *b)
@@ -175,6 +227,9 @@ static int define_site(pmt_dictionary *d, pmt_bytes *b)
         return -EBADMSG;
     }
     if (!reach_site(d, (uint32_t)id)) {
+        return -ENOMEM;
+    }
+    if (d->sites.totals.item != 0 && retire(d, (uint32_t)id) < 0) {
         return -ENOMEM;
     }
     pmt_names *names = &d->sites.names;
@@ -192,7 +247,7 @@ static int define_site(pmt_dictionary *d, pmt_bytes *b)
     pmt_names_drop(names, site->name);
     *site = (pmt_site){.key = pmt_site_key((uint32_t)code, 0, (pmt_kind)what), .name = name, .line = (int32_t)line,
                        .generation = site->generation + 1};
-    d->by_site[id] = (pmt_place){function, python << 3 | what, UINT32_MAX, 0};
+    d->by_site[id] = (pmt_place){.function = function, .python_what = python << 3 | what, .way = PMT_NO_WAY};
     d->high += id == d->high;
     return 0;
 }
@@ -234,6 +289,9 @@ int pmt_dictionary_apply(pmt_dictionary *d, pmt_bytes *b)
             break;
         case PMT_DEFINE_THREAD:
             rc = define_thread(d, b);
+            break;
+        case PMT_DEFINE_RETIRED:
+            rc = take_total(d, b);
             break;
         default:
             rc = -EBADMSG;

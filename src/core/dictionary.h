@@ -17,12 +17,25 @@ typedef struct pmt_function {
     bool c;
 } pmt_function;
 
-/* What the tree needs of a site, together. from and to are the tree's that `places_of` names. */
+#define PMT_NO_WAY ((uint64_t)UINT32_MAX)
+
+/* What the tree needs of a site, together: two to a cache line. The first four are the tree's that `places_of` names. */
 typedef struct pmt_place {
+    uint64_t way;            /* stamp : 32 | node from which an event there last led ...; PMT_NO_WAY: none yet */
+    uint64_t clock;          /* of such events, not yet the node's: clock units ... */
+    uint32_t times;          /* ... and their number; 0 between two blocks */
+    uint32_t to;             /* ... to this node */
     uint32_t function;       /* the one that begins or ends there */
     uint32_t python_what;    /* the Python function whose code it is in : 29 | what : 3 */
-    uint32_t from, to;       /* a call last led from this node to that one; from UINT32_MAX: to none */
 } pmt_place;
+
+_Static_assert(sizeof(pmt_place) == 32, "two places are a cache line");
+
+typedef struct pmt_retired { /* what a site had seen when its id got another meaning */
+    uint32_t function, what;
+    int32_t line;
+    pmt_site_total total;
+} pmt_retired;
 
 typedef struct pmt_dictionary {
     pmt_arena arena;
@@ -37,6 +50,10 @@ typedef struct pmt_dictionary {
     pmt_table by_code;       /* uint32_t: function of a code id */
     pmt_thread_name **threads; /* PMT_MAX_THREADS pointers, owned; NULL: not defined */
     uint32_t thread_high;    /* largest thread id defined so far + 1 */
+    /* where sites.totals is in use */
+    pmt_retired *retired;    /* owned */
+    uint32_t retired_count, retired_room;
+    bool totals_missing;     /* there was no room for them in the segments */
 } pmt_dictionary;
 
 int pmt_dictionary_init(pmt_dictionary *d); /* 0 or -errno */
@@ -45,6 +62,9 @@ void pmt_dictionary_forget(pmt_dictionary *d); /* no code object and no site is 
 
 /* Definitions until the end of b. 0; -EBADMSG: not valid, b->at says where (what was before it is taken); -ENOMEM. */
 int pmt_dictionary_apply(pmt_dictionary *d, pmt_bytes *b);
+
+/* The payload of a block of what sites have seen: 0, -EBADMSG as above. Passed over where nobody counts. */
+int pmt_dictionary_totals(pmt_dictionary *d, pmt_bytes *b);
 
 static inline uint32_t pmt_place_what(pmt_place place)
 {

@@ -58,6 +58,7 @@ static int take(pmt_output *o, int fd, bool high)
     o->dev = st.st_dev;
     o->ino = st.st_ino;
     o->created = true;
+    o->high = high;
     return 0;
 }
 

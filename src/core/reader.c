@@ -3,7 +3,6 @@
  * tree.c has a faster way for what most items are, with the same state. */
 #include "core/reader.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,13 +12,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_TEXT (1u << 28) /* bytes */
+#include "core/segments.h"
 
-typedef struct pmt_segments {
-    uint64_t *numbers; /* ascending; owned */
-    size_t count, next;
-    int fd;            /* of the one at hand, -1: none */
-    int64_t size, at;
+#define MAX_TEXT (1u << 28) /* bytes */
+#define MOST_SEGMENTS 256u
+
+typedef struct pmt_segments { /* all open, so that none goes while it is read */
+    uint64_t *numbers;  /* ascending; owned */
+    int *fds;           /* owned */
+    size_t count, next; /* next: the one after the one at hand */
+    bool begun;         /* there is one at hand: fds[next - 1] */
+    int64_t size, at;   /* of it */
     uint64_t number;
 } pmt_segments;
 
@@ -149,7 +152,7 @@ static found look(pmt_reader *r, int fd, int64_t size, int64_t at, uint64_t segm
 /* The payload of b, whose header is h, into the buffer; r->block is it then. */
 static found load(pmt_reader *r, int fd, const uint8_t *h, const pmt_block *b)
 {
-    if (b->bytes > r->room) {
+    if (b->bytes > r->room || r->buffer == NULL) { /* an empty payload has an address too */
         size_t room = r->room < 4096 ? 4096 : r->room;
         while (room < b->bytes) {
             room *= 2;
@@ -184,74 +187,62 @@ static found load(pmt_reader *r, int fd, const uint8_t *h, const pmt_block *b)
 
 /* --- segments -------------------------------------------------------------------------------------------------------- */
 
-static int by_number(const void *a, const void *b)
+static void close_segments(pmt_segments *s)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
+    for (size_t i = 0; i < s->count; i++) {
+        close(s->fds[i]);
+    }
+    free(s->fds);
+    free(s->numbers);
+    free(s);
 }
 
-/* The number in `name` if it is "BASE.number"; 0: it is not. */
-static uint64_t number_of(const char *name, const char *base)
+/* Opens them, the newest first: the recorder may be removing the oldest. 0 or -errno. */
+static int open_segments(pmt_reader *r)
 {
-    size_t n = strlen(base);
-    if (strncmp(name, base, n) != 0 || name[n] != '.' || name[n + 1] < '1') {
+    uint64_t *numbers;
+    size_t count, first;
+    int rc = pmt_segments_find(r->path, &numbers, &count);
+    if (rc < 0) {
+        return read_failed(r, 0, -rc);
+    }
+    if (count == 0) {
+        free(numbers);
         return 0;
     }
-    uint64_t number = 0;
-    for (const char *p = name + n + 1; *p != '\0'; p++) {
-        if (*p < '0' || *p > '9' || number > UINT64_MAX / 10 - 1) {
-            return 0;
+    size_t n = strlen(r->path) + PMT_SEGMENT_SUFFIX;
+    int *fds = count > MOST_SEGMENTS ? NULL : malloc(count * sizeof *fds);
+    char *name = malloc(n);
+    pmt_segments *s = calloc(1, sizeof *s);
+    if (fds == NULL || name == NULL || s == NULL) {
+        free(fds);
+        free(name);
+        free(s);
+        free(numbers);
+        if (count > MOST_SEGMENTS) {
+            say(r, "has %zu segments beside it; no recording makes more than %u", count, MOST_SEGMENTS);
+            return -EBADMSG;
         }
-        number = number * 10 + (uint64_t)(*p - '0');
+        return read_failed(r, 0, ENOMEM);
     }
-    return number;
-}
-
-static int find_segments(pmt_reader *r) /* 0 or -ENOMEM. A folder that cannot be read has none */
-{
-    const char *slash = strrchr(r->path, '/'), *base = slash == NULL ? r->path : slash + 1;
-    char *folder = slash == NULL ? strdup(".") : strndup(r->path, (size_t)(base - r->path));
-    if (folder == NULL) {
-        return -ENOMEM;
-    }
-    DIR *dir = opendir(folder);
-    free(folder);
-    int rc = 0;
-    size_t room = 0;
-    for (struct dirent *e; rc == 0 && dir != NULL && (e = readdir(dir)) != NULL;) {
-        uint64_t number = number_of(e->d_name, base);
-        if (number == 0) {
-            continue;
+    for (first = count; first > 0; first--) {
+        pmt_segment_name(name, r->path, numbers[first - 1]);
+        fds[first - 1] = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fds[first - 1] < 0 && errno == ENOENT) {
+            break; /* it was removed since we looked, and so were those before it */
         }
-        if (r->segments == NULL && (r->segments = calloc(1, sizeof *r->segments)) != NULL) {
-            r->segments->fd = -1;
-        }
-        pmt_segments *s = r->segments;
-        if (s != NULL && s->count == room) {
-            uint64_t *numbers = realloc(s->numbers, (room = room * 2 + 64) * sizeof *numbers);
-            s->numbers = numbers == NULL ? s->numbers : numbers;
-            rc = numbers == NULL ? -ENOMEM : 0;
-        }
-        rc = s == NULL ? -ENOMEM : rc;
-        if (rc == 0) {
-            s->numbers[s->count++] = number;
+        if (fds[first - 1] < 0) {
+            rc = -errno;
+            say(r, "segment %" PRIu64 " cannot be read: %s", numbers[first - 1], strerror(errno));
+            break;
         }
     }
-    if (dir != NULL) {
-        closedir(dir);
-    }
-    if (rc == 0 && r->segments != NULL) {
-        qsort(r->segments->numbers, r->segments->count, sizeof *r->segments->numbers, by_number);
-    }
+    free(name);
+    *s = (pmt_segments){.numbers = numbers, .fds = fds, .count = count - first};
+    memmove(numbers, numbers + first, s->count * sizeof *numbers);
+    memmove(fds, fds + first, s->count * sizeof *fds);
+    r->segments = s;
     return rc;
-}
-
-static void close_segment(pmt_segments *s)
-{
-    if (s->fd >= 0) {
-        close(s->fd);
-    }
-    s->fd = -1;
 }
 
 /* The next block of the segments, as look() gives it; FOUND_END: none is left. */
@@ -259,52 +250,45 @@ static found look_in_segments(pmt_reader *r, uint8_t *h, pmt_block *b)
 {
     pmt_segments *s = r->segments;
     for (;;) {
-        while (s->fd >= 0) {
-            found is = look(r, s->fd, s->size, s->at, s->number, h, b);
-            if (is == FOUND_BLOCK && b->type != PMT_BLOCK_EVENTS) {
+        while (s->begun) {
+            found is = look(r, s->fds[s->next - 1], s->size, s->at, s->number, h, b);
+            if (is == FOUND_BLOCK && b->type != PMT_BLOCK_EVENTS && b->type != PMT_BLOCK_SITES) {
                 s->at += PMT_BLOCK_HEADER + b->bytes; /* nothing else stands in segments that we know of */
                 continue;
+            }
+            if (is == FOUND_BLOCK && b->type == PMT_BLOCK_SITES &&
+                (b->pair.clock != r->first.clock || b->pair.ns != r->first.ns)) {
+                say(r, "segment %" PRIu64 " belongs to another recording: the capture is cut there", s->number);
+                return FOUND_BAD;
             }
             if (is != FOUND_END) {
                 return is;
             }
-            close_segment(s);
+            s->begun = false;
         }
         if (s->next == s->count) {
             return FOUND_END;
         }
-        char path[4096];
         struct stat st;
         uint32_t page = 0;
-        s->number = s->numbers[s->next++];
-        if (snprintf(path, sizeof path, "%s.%" PRIu64, r->path, s->number) >= (int)sizeof path) {
-            continue;
-        }
-        s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        if (s->fd < 0 && errno == ENOENT) {
-            continue; /* the recorder has removed it since we looked */
-        }
-        if (s->fd < 0 || fstat(s->fd, &st) < 0) {
-            int error = errno;
-            say(r, "segment %" PRIu64 " cannot be read: %s", s->number, strerror(error));
-            close_segment(s);
-            s->next--;
-            errno = error;
+        s->number = s->numbers[s->next];
+        if (fstat(s->fds[s->next], &st) < 0) {
+            read_failed(r, 0, errno);
             return FOUND_ERROR;
         }
         s->size = S_ISREG(st.st_mode) ? st.st_size : 0;
         s->at = PMT_FILE_HEADER;
-        if (s->size < (int64_t)PMT_FILE_HEADER && s->next == s->count) {
-            close_segment(s); /* the newest is just beginning */
+        if (s->size < (int64_t)PMT_FILE_HEADER && s->next + 1 == s->count) {
+            s->next++; /* the newest is just beginning */
             return FOUND_END;
         }
-        if (s->size < (int64_t)PMT_FILE_HEADER || read_file_header(r, s->fd, &page) < 0 || page != r->page) {
+        if (s->size < (int64_t)PMT_FILE_HEADER || read_file_header(r, s->fds[s->next], &page) < 0 || page != r->page) {
             r->why[0] = '\0';
             say(r, "segment %" PRIu64 " does not belong to it: the capture is cut there", s->number);
-            close_segment(s);
-            s->next--; /* asked again, it says so again */
-            return FOUND_BAD;
+            return FOUND_BAD; /* asked again, it says so again */
         }
+        s->begun = true;
+        s->next++;
     }
 }
 
@@ -343,6 +327,11 @@ static int load_further(pmt_reader *r, uint32_t type)
     return is == FOUND_ERROR ? -errno : 0;
 }
 
+static bool possible(pmt_pair pair)
+{
+    return pair.clock <= PMT_CLOCK_LIMIT && pair.ns >= -PMT_NS_LIMIT && pair.ns <= PMT_NS_LIMIT;
+}
+
 static int read_header_block(pmt_reader *r)
 {
     uint8_t h[PMT_BLOCK_HEADER];
@@ -359,6 +348,9 @@ static int read_header_block(pmt_reader *r)
     }
     else if (is == FOUND_BLOCK && b.type != PMT_BLOCK_TEXT) {
         say(r, "block at offset %u is not the header of a recording", PMT_FILE_HEADER);
+    }
+    else if (is == FOUND_BLOCK && (!possible(b.pair) || !possible((pmt_pair){0, (int64_t)b.clock}))) {
+        say(r, "block at offset %u has an impossible time", PMT_FILE_HEADER);
     }
     if (r->why[0] != '\0') {
         return -EBADMSG;
@@ -407,18 +399,13 @@ int pmt_reader_open(pmt_reader *r, const char *path)
         r->touched = r->successor + PMT_NEXT_PLACES;
         rc = read_header_block(r);
     }
-    if (rc == 0 && (rc = find_segments(r)) < 0) {
-        return read_failed(r, 0, -rc);
-    }
-    return rc;
+    return rc == 0 ? open_segments(r) : rc;
 }
 
 void pmt_reader_close(pmt_reader *r)
 {
     if (r->segments != NULL) {
-        close_segment(r->segments);
-        free(r->segments->numbers);
-        free(r->segments);
+        close_segments(r->segments);
     }
     if (r->fd >= 0) {
         close(r->fd);
@@ -452,7 +439,7 @@ int pmt_reader_rewind(pmt_reader *r)
     pmt_dictionary_forget(&r->dictionary);
     r->at = r->after_text;
     if (r->segments != NULL) {
-        close_segment(r->segments);
+        r->segments->begun = false;
         r->segments->next = 0;
     }
     free(r->end_text);
@@ -482,6 +469,15 @@ static int take_definitions(pmt_reader *r)
     return rc < 0 ? read_failed(r, r->block.offset, -rc) : 0;
 }
 
+static int take_totals(pmt_reader *r)
+{
+    pmt_bytes b = {r->block.payload, r->block.payload + r->block.bytes, false};
+    if (pmt_dictionary_totals(&r->dictionary, &b) < 0) {
+        say_at(r, "block", r->block.offset, r->block.segment, "has totals of sites that are not valid");
+    }
+    return 0;
+}
+
 static int take_events(pmt_reader *r, const pmt_block *last)
 {
     const pmt_block *b = &r->block;
@@ -499,6 +495,9 @@ static int take_events(pmt_reader *r, const pmt_block *last)
     else if (b->clock > PMT_CLOCK_LIMIT || (!first && b->clock < last->clock)) {
         what = "has an impossible clock";
     }
+    else if (!possible(b->pair)) {
+        what = "has an impossible time";
+    }
     else if (b->ring_to < b->ring_from ||
              (!first && (b->first_event < last->first_event + last->events || b->ring_from < last->ring_to))) {
         what = "is out of order";
@@ -508,6 +507,7 @@ static int take_events(pmt_reader *r, const pmt_block *last)
         return 0;
     }
     r->before = first ? r->first : last->pair;
+    r->dropped = first ? b->first_event : r->dropped;
     r->event = (pmt_event){.event = b->first_event, .clock = b->clock, .rss = (int64_t)b->rss, .thread = b->thread};
     r->items = (pmt_bytes){b->payload, b->payload + b->bytes, false};
     r->left = b->events;
@@ -528,9 +528,15 @@ static found next_block(pmt_reader *r, uint8_t *h, pmt_block *b)
     if (other_is == FOUND_END) {
         return is;
     }
+    struct stat st;
+    if ((is == FOUND_END || is == FOUND_CUT) && fstat(r->fd, &st) == 0 && st.st_size > r->size) {
+        r->size = st.st_size; /* it is being written: what the segment's block needs came before that block */
+        is = look(r, r->fd, r->size, r->at, 0, h, b);
+    }
     /* A capture that just stops was being written to: what stands in the segments came before that. */
     if (is == FOUND_BLOCK && b->type != PMT_BLOCK_END && b->type != PMT_BLOCK_TOTALS &&
-        (other_is != FOUND_BLOCK || b->ring_from <= other.ring_from)) {
+        (other_is != FOUND_BLOCK || b->ring_from < other.ring_from ||
+         (b->ring_from == other.ring_from && other.type != PMT_BLOCK_SITES))) {
         r->why[0] = '\0'; /* what is wrong in the segment comes later, and will be found again */
         return is;
     }
@@ -539,7 +545,8 @@ static found next_block(pmt_reader *r, uint8_t *h, pmt_block *b)
         *b = other;
     }
     else if (other_is == FOUND_CUT) {
-        say(r, "segment %" PRIu64 " is cut at offset %" PRId64, r->segments->number, r->segments->size);
+        say(r, "segment %" PRIu64 " is cut at offset %" PRId64 ": the process was killed, or is still writing",
+            r->segments->number, r->segments->size);
     }
     return other_is;
 }
@@ -558,7 +565,7 @@ int pmt_reader_block(pmt_reader *r)
         pmt_block b = {0};
         found is = next_block(r, h, &b);
         if (is == FOUND_BLOCK) {
-            is = load(r, b.segment == 0 ? r->fd : r->segments->fd, h, &b);
+            is = load(r, b.segment == 0 ? r->fd : r->segments->fds[r->segments->next - 1], h, &b);
         }
         int rc = 0;
         if (is == FOUND_ERROR) {
@@ -585,6 +592,9 @@ int pmt_reader_block(pmt_reader *r)
             return 0;
         case PMT_BLOCK_DEFINITIONS:
             rc = take_definitions(r);
+            break;
+        case PMT_BLOCK_SITES:
+            rc = take_totals(r);
             break;
         case PMT_BLOCK_EVENTS:
             rc = take_events(r, &last);
@@ -648,7 +658,7 @@ static const char *take_control(pmt_reader *r, uint64_t site, pmt_item *item, pm
         item->bytes = (int64_t)bytes;
         item->number = pmt_get_varint(b);
         *kind = PMT_ITEM_PEAK;
-        return NULL;
+        return item->number > INT64_MAX ? "is a peak of an impossible event" : NULL;
     }
     case 6:
         item->bytes = pmt_get_zigzag(b);
@@ -743,4 +753,25 @@ pmt_item_kind pmt_reader_item(pmt_reader *r, pmt_item *item)
         r->left = 0;
     }
     return PMT_ITEM_NONE;
+}
+
+int pmt_reader_totals(pmt_reader *r)
+{
+    pmt_item item;
+    int rc = pmt_reader_rewind(r);
+    if (rc == 0 && r->dictionary.sites.totals.item == 0) {
+        rc = pmt_sites_count(&r->dictionary.sites);
+    }
+    while (rc == 0 && (rc = pmt_reader_block(r)) == 1) {
+        rc = 0;
+        int64_t rss = (int64_t)r->block.rss;
+        for (pmt_item_kind kind; (kind = pmt_reader_item(r, &item)) != PMT_ITEM_NONE; rss = r->event.rss) {
+            if (kind == PMT_ITEM_EVENT) {
+                pmt_site_total *t = pmt_sites_total(&r->dictionary.sites, r->event.site);
+                t->events++;
+                t->pages = (int64_t)((uint64_t)t->pages + (uint64_t)((r->event.rss - rss) / (int64_t)r->page));
+            }
+        }
+    }
+    return rc;
 }

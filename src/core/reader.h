@@ -53,6 +53,7 @@ typedef struct pmt_reader {
     pmt_pair before;         /* pair of the block of events before the one at hand, or of the header */
     int64_t process_start_ns;
     bool complete;           /* an END block was read */
+    uint64_t dropped;        /* events before the first that is there: known once a block of events was read */
     char why[256];           /* why it could not be opened or where it was cut, one sentence without a full stop; "" */
     /* of the block of events at hand */
     pmt_bytes items;
@@ -75,6 +76,10 @@ void pmt_reader_close(pmt_reader *r);
  * is cut (then !complete, and `why` says where); -errno: reading failed. */
 int pmt_reader_block(pmt_reader *r);
 int pmt_reader_rewind(pmt_reader *r); /* to the first block again; 0 or -errno */
+
+/* Reads all: r->dictionary.sites.totals and .retired are then what every site has seen over the whole recording, also in
+ * what --keep has dropped. 0 or -errno. */
+int pmt_reader_totals(pmt_reader *r);
 
 /* What `why` says of a mistake at `at` in the block at hand; the capture ends there. */
 void pmt_reader_fail(pmt_reader *r, const uint8_t *at, const char *what);

@@ -11,13 +11,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PARKED_MARGIN (PMT_RING_WORDS / 2) /* a parked writer starts again when the ring is half full */
+#include "core/segments.h"
+
+#define LEAST_RING_WORDS (1u << 15) /* with --keep: twice the largest record */
 
 static int open_parts(pmt_recorder *r, const pmt_thread_name *(*thread)(void *, uint32_t))
 {
     const pmt_options *o = &r->options;
     int rc = pmt_sites_init(&r->sites, &r->arena);
-    if (rc < 0 ||
+    if (rc < 0 || (o->keep > 0 && (rc = pmt_sites_count(&r->sites)) < 0) ||
         (rc = pmt_growth_init(&r->growth, &r->arena, &r->sites.names)) < 0 || (rc = pmt_rss_open(&r->rss)) < 0) {
         return rc;
     }
@@ -32,7 +34,7 @@ static int open_parts(pmt_recorder *r, const pmt_thread_name *(*thread)(void *, 
             return rc;
         }
         r->source = (pmt_source){.sites = &r->sites, .thread = thread, .output = &r->output,
-                                 .definitions = o->binary || r->output.special ? NULL : &r->definitions,
+                                 .definitions = o->binary || r->output.special ? NULL : &r->second,
                                  .growth = &r->growth, .process_start_ns = r->process_start_ns, .first = r->first_pair,
                                  .page = (uint32_t)r->rss.page};
         pmt_layout layout = o->log == PMT_LOG_PREVIOUS ? PMT_LAYOUT_PREVIOUS : PMT_LAYOUT_ALL;
@@ -63,7 +65,7 @@ int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_t
     }
     memset(r, 0, sizeof *r);
     r->options = *options;
-    r->output.fd.fd = r->definitions.fd.fd = r->rss.statm.fd = r->rss.proc.fd = -1; /* from here free() accepts it */
+    r->output.fd.fd = r->second.fd.fd = r->rss.statm.fd = r->rss.proc.fd = -1; /* from here free() accepts it */
     r->pid = (long)getpid();
     int rc = open_parts(r, thread);
     if (rc < 0) {
@@ -85,6 +87,58 @@ static char *beside(const char *path, const char *suffix) /* malloc'ed; NULL: no
     return name;
 }
 
+static uint32_t ring_words(const pmt_recorder *r) /* with --keep at most a quarter of all */
+{
+    uint32_t words = PMT_RING_WORDS;
+    while (r->options.keep > 0 && words > LEAST_RING_WORDS && (int64_t)words * 8 > r->options.keep / 4) {
+        words /= 2;
+    }
+    return words;
+}
+
+/* Segments of an older recording would be taken for ours: an error, or, where the file may be replaced, they go too. */
+static int look_for_segments(pmt_recorder *r, const char **path, bool replace)
+{
+    uint64_t *numbers;
+    size_t count;
+    char *name = malloc(strlen(r->output.path) + PMT_SEGMENT_SUFFIX);
+    int rc = name == NULL ? -ENOMEM : pmt_segments_find(r->output.path, &numbers, &count);
+    if (rc < 0) {
+        free(name);
+        return rc;
+    }
+    free(r->second.path);
+    r->second.path = name;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        pmt_segment_name(name, r->output.path, numbers[i]);
+        *path = name;
+        rc = !replace ? -EEXIST : unlink(name) < 0 && errno != ENOENT ? -errno : 0;
+    }
+    free(numbers);
+    return rc;
+}
+
+static int create_output(pmt_recorder *r, const char **path)
+{
+    unsigned flags = r->output.flags;
+    int rc = 0;
+    if (r->options.binary && !(flags & (PMT_OPEN_UNIQUE | PMT_OPEN_OVERWRITE))) {
+        rc = look_for_segments(r, path, false);
+    }
+    if (rc == 0) {
+        rc = pmt_output_create(&r->output);
+        *path = r->output.path;
+    }
+    if (rc == 0 && r->options.binary && (flags & (PMT_OPEN_UNIQUE | PMT_OPEN_OVERWRITE))) {
+        rc = look_for_segments(r, path, flags & PMT_OPEN_OVERWRITE);
+    }
+    if (rc == 0 && r->options.keep > 0) {
+        r->source.segment = &r->second;
+        r->source.keep = r->options.keep - PMT_RING_HEADER - (int64_t)ring_words(r) * 8;
+    }
+    return rc;
+}
+
 /* The ring's file, and that of a text log's definitions. A folder that takes no new files is no error: then a kill loses
  * what is not yet written. A full disk is one: there would be no room for the output either. */
 static int create_ring(pmt_recorder *r)
@@ -96,15 +150,15 @@ static int create_ring(pmt_recorder *r)
         rc = fd < 0 ? -errno : 0;
     }
     if (rc == 0) {
-        rc = pmt_ring_init(&r->ring, &r->arena, PMT_RING_WORDS, fd);
+        rc = pmt_ring_init(&r->ring, &r->arena, ring_words(r), fd);
     }
     if (fd >= 0) {
         close(fd);
     }
     if (rc == 0 && sites != NULL) {
         unlink(sites); /* without its ring it is of no use to anybody */
-        rc = pmt_output_init(&r->definitions, sites, 0);
-        rc = rc < 0 ? rc : pmt_output_create(&r->definitions);
+        rc = pmt_output_init(&r->second, sites, 0);
+        rc = rc < 0 ? rc : pmt_output_create(&r->second);
         if (rc < 0) {
             pmt_ring_free(&r->ring, &r->arena);
         }
@@ -130,8 +184,7 @@ int pmt_recorder_create(pmt_recorder *r, const char **path)
             *path = r->ring_path;
             return -EEXIST;
         }
-        rc = pmt_output_create(&r->output);
-        *path = r->output.path;
+        rc = create_output(r, path);
         if (rc < 0) {
             return rc;
         }
@@ -144,11 +197,14 @@ int pmt_recorder_create(pmt_recorder *r, const char **path)
         }
         r->ring_error = rc;
     }
+    else if (r->options.keep > 0) {
+        return -ESPIPE;
+    }
     if (!file || rc < 0) {
         free(r->ring_path);
         r->ring_path = NULL;
         r->source.definitions = NULL;
-        rc = pmt_ring_init(&r->ring, &r->arena, PMT_RING_WORDS, -1);
+        rc = pmt_ring_init(&r->ring, &r->arena, ring_words(r), -1);
     }
     pmt_ring_shared *s = r->ring.s;
     if (rc == 0) {
@@ -158,11 +214,12 @@ int pmt_recorder_create(pmt_recorder *r, const char **path)
         s->first = r->first_pair;
         s->ns_per_clock = 1e9 * (1 << PMT_CLOCK_SHIFT) / r->gate.ticks_per_second;
         s->page = (uint32_t)r->rss.page;
+        s->keep = r->source.keep;
         s->comments = r->options.comments;
         s->format = r->options.binary                      ? PMT_RING_CAPTURE
                     : r->options.log == PMT_LOG_PREVIOUS ? PMT_RING_PREVIOUS
                                                           : PMT_RING_ALL;
-        r->writer.definitions = r->source.definitions;
+        r->writer.second = r->source.segment != NULL ? r->source.segment : r->source.definitions;
     }
     return rc;
 }
@@ -174,11 +231,14 @@ static void remove_leftovers(pmt_recorder *r)
     if (r->ring_path != NULL) {
         unlink(r->ring_path);
         if (r->source.definitions != NULL) {
-            unlink(r->definitions.path);
+            unlink(r->second.path);
         }
         free(r->ring_path);
         r->ring_path = NULL;
-        r->source.definitions = r->writer.definitions = NULL;
+        if (r->writer.second == r->source.definitions) {
+            r->writer.second = NULL;
+        }
+        r->source.definitions = NULL;
     }
 }
 
@@ -251,7 +311,7 @@ void pmt_recorder_free(pmt_recorder *r)
     pmt_writer_free(&r->writer);
     pmt_output_close(&r->output); /* a device or pipe, kept open for a fork */
     pmt_output_free(&r->output);
-    pmt_output_free(&r->definitions);
+    pmt_output_free(&r->second);
     free(r->ring_path);
     if (r->scratch != NULL) {
         pmt_arena_unmap(&r->arena, r->scratch, PMT_MAX_DEFINE);
@@ -345,8 +405,9 @@ void pmt_recorder_make_room(pmt_recorder *r, uint32_t n)
     if (r->state == PMT_PARKED) {
         /* acquire, pairs with the release in pop; no writer runs, so it stands still. */
         uint64_t tail = atomic_load_explicit(&r->ring.s->tail, memory_order_acquire);
-        if (head + n - tail <= PARKED_MARGIN) {
-            r->ring.limit = tail + PARKED_MARGIN;
+        uint64_t half = (r->ring.mask + 1) / 2; /* full: a parked writer starts again */
+        if (head + n - tail <= half) {
+            r->ring.limit = tail + half;
             return;
         }
         pmt_recorder_unpark(r);

@@ -10,6 +10,8 @@
 #include "core/growth.h"
 #include "core/writer.h"
 
+#define PMT_LEAST_KEEP (1 << 20) /* bytes */
+
 typedef enum pmt_state {
     PMT_OFF,     /* not started, ended, or in a forked child */
     PMT_RUNNING,
@@ -29,6 +31,7 @@ typedef struct pmt_options {
     const char *clock;       /* NULL, "monotonic", "fake:N" */
     bool unshare;
     const char *path;        /* absolute; read when has_file */
+    int64_t keep;            /* bytes that a capture's events and ring may take; 0: no limit */
     unsigned open_flags;
 } pmt_options;
 
@@ -66,7 +69,7 @@ typedef struct pmt_recorder {
     const char *error_where; /* "writing the log" ... */
     /* parts */
     pmt_arena arena;
-    pmt_output output, definitions;
+    pmt_output output, second; /* second: a log's definitions or a capture's segment */
     char *ring_path;         /* owned (malloc); NULL: the ring is anonymous */
     int ring_error;          /* -errno: why it is, 0: the output is no regular file */
     uint8_t *scratch;        /* for a definition, PMT_MAX_DEFINE bytes; NULL: nobody needs definitions */

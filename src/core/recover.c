@@ -15,6 +15,7 @@
 #include "core/bytes.h"
 #include "core/define.h"
 #include "core/reader.h"
+#include "core/segments.h"
 
 #define MOST_WORDS (UINT64_C(1) << 26)
 #define DEFINED_WORDS ((PMT_MAX_DEFINE + 7) / 8)
@@ -27,7 +28,7 @@ typedef struct remains {
     uint64_t *words, head;   /* of the ring, all of it */
     pmt_reader definitions;  /* its dictionary is the one in use */
     bool reading;
-    pmt_output output;
+    pmt_output output, segment;
     pmt_recovered *out;
 } remains;
 
@@ -50,14 +51,30 @@ static char *beside(const char *path, const char *suffix)
     return name;
 }
 
+static bool possible(int64_t ns)
+{
+    return ns >= -PMT_NS_LIMIT / 2 && ns <= PMT_NS_LIMIT / 2; /* what pair_at adds to it is a time still */
+}
+
+/* What the sinks calculate with, without a look at it. */
+static bool possible_numbers(const pmt_ring_shared *s, const pmt_checkpoint *c)
+{
+    const pmt_timeline *t = &c->timeline;
+    return possible(s->process_start_ns) && possible(s->first.ns) && s->first.clock <= PMT_CLOCK_LIMIT &&
+           s->ns_per_clock >= 0 && s->ns_per_clock < 1e9 && possible(t->from.ns) && t->from.clock <= PMT_CLOCK_LIMIT &&
+           possible(t->start_ns) && c->clock <= PMT_CLOCK_LIMIT && c->rss <= (uint64_t)PMT_RSS_LIMIT &&
+           c->rss_shown >= 0 && c->rss_shown <= PMT_RSS_LIMIT;
+}
+
 static bool valid(const remains *m, int64_t size)
 {
     const pmt_ring_shared *s = &m->s;
     const pmt_checkpoint *c = &m->c;
-    return s->bytes == PMT_RING_HEADER && s->words >= 16 && s->words <= MOST_WORDS && (s->words & (s->words - 1)) == 0 &&
+    return possible_numbers(s, c) && s->bytes == PMT_RING_HEADER && s->words >= 16 && s->words <= MOST_WORDS && (s->words & (s->words - 1)) == 0 &&
            size >= (int64_t)(PMT_RING_HEADER + s->words * 8) && s->format <= PMT_RING_CAPTURE && s->page >= 1024 &&
            (s->page & (s->page - 1)) == 0 && s->chosen <= 1 && c->tail <= m->head && m->head - c->tail <= s->words &&
-           c->output >= 0 && c->definitions >= 0;
+           c->output >= 0 && c->definitions >= 0 && s->keep >= 0 && (s->keep == 0 || c->output == 0 || (c->segment > 0 && s->format == PMT_RING_CAPTURE)) &&
+           (c->output > 0 || m->head == 0);
 }
 
 static int read_ring(remains *m)
@@ -117,18 +134,61 @@ static int open_output(remains *m)
     return rc < 0 ? refuse(m, rc, "%s cannot be opened for writing: %s", m->path, strerror(-rc)) : 0;
 }
 
+/* Segments begun since the checkpoint go, the one at hand is cut to what counts: all that is in the ring. */
+static int cut_segments(remains *m)
+{
+    uint64_t *numbers;
+    size_t count, n = strlen(m->path) + PMT_SEGMENT_SUFFIX;
+    struct stat st;
+    char *name = malloc(n);
+    int rc = name == NULL ? -ENOMEM : pmt_segments_find(m->path, &numbers, &count);
+    if (rc < 0) {
+        free(name);
+        return refuse(m, rc, "no memory");
+    }
+    m->segment = (pmt_output){.path = name, .fd.fd = -1};
+    for (size_t i = 0; i < count; i++) {
+        pmt_segment_name(name, m->path, numbers[i]);
+        if (numbers[i] > m->c.segment && unlink(name) < 0 && errno != ENOENT) {
+            rc = refuse(m, -errno, "%s cannot be removed: %s", name, strerror(errno));
+        }
+    }
+    free(numbers);
+    pmt_segment_name(name, m->path, m->c.segment);
+    if (rc == 0 && (stat(name, &st) < 0 || st.st_size < m->c.definitions)) {
+        rc = refuse(m, -EBADMSG, "%s is missing or shorter than %s says", name, m->ring_path);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    m->segment.dev = st.st_dev;
+    m->segment.ino = st.st_ino;
+    m->segment.created = true;
+    m->segment.size = m->c.definitions;
+    rc = pmt_output_open(&m->segment, false);
+    rc = rc < 0 ? rc : pmt_output_cut(&m->segment, m->c.definitions);
+    return rc < 0 ? refuse(m, rc, "%s cannot be cut to what counts: %s", name, strerror(-rc)) : 0;
+}
+
 /* The definitions that are in a file, up to the checkpoint: what is behind it is in the ring as well. */
 static int read_definitions(remains *m)
 {
     bool capture = m->s.format == PMT_RING_CAPTURE;
     const char *path = capture ? m->path : m->sites_path;
-    int rc = capture ? 0 : truncate(path, (off_t)m->c.definitions);
+    int rc = capture ? pmt_output_cut(&m->output, m->c.output) : truncate(path, (off_t)m->c.definitions) < 0 ? -errno : 0;
     if (rc < 0) {
-        return refuse(m, -errno, "%s cannot be cut to what counts: %s", path, strerror(errno));
+        return refuse(m, rc, "%s cannot be cut to what counts: %s", path, strerror(-rc));
+    }
+    rc = m->s.keep > 0 ? cut_segments(m) : 0;
+    if (rc < 0) {
+        return rc;
     }
     m->reading = true;
     rc = pmt_reader_open(&m->definitions, path);
-    while (rc == 0 && (rc = pmt_reader_block(&m->definitions)) == 1) {
+    if (rc == 0 && m->s.keep > 0) {
+        rc = pmt_reader_totals(&m->definitions);
+    }
+    while (rc == 0 && m->s.keep == 0 && (rc = pmt_reader_block(&m->definitions)) == 1) {
         rc = 0;
     }
     return rc < 0 ? refuse(m, rc, "%s: %s", path, m->definitions.why[0] != '\0' ? m->definitions.why : strerror(-rc)) : 0;
@@ -138,6 +198,23 @@ static bool known(const remains *m, uint32_t site, bool event)
 {
     const pmt_dictionary *d = &m->definitions.dictionary;
     return event ? pmt_dictionary_has_site(d, site) : site < d->high;
+}
+
+/* Of a record of several words. */
+static bool possible_values(const remains *m, uint32_t escape, uint64_t first, uint64_t second, uint64_t third)
+{
+    switch (escape) {
+    case PMT_ESC_RSS:
+        return first <= (uint64_t)PMT_RSS_LIMIT && first % m->s.page == 0;
+    case PMT_ESC_CLOCK:
+        return first <= PMT_CLOCK_LIMIT;
+    case PMT_ESC_ROW:
+        return second <= PMT_CLOCK_LIMIT && (third & ~PMT_ROW_PREV) <= (uint64_t)PMT_RSS_LIMIT;
+    case PMT_ESC_PEAK:
+        return first <= (uint64_t)PMT_RSS_LIMIT && second <= INT64_MAX;
+    default:
+        return true;
+    }
 }
 
 /* Whole records from m->c.tail on, up to the next definition or one that makes no sense; adds up their time. */
@@ -152,7 +229,7 @@ static uint64_t stretch(const remains *m, uint64_t at, uint64_t *clock)
         }
         if ((low >= PMT_SITE_FIRST && !known(m, low, true)) || (low == PMT_ESC_ROW && !known(m, high, true)) ||
             (low == PMT_ESC_PEAK && high != 0 && !known(m, high, false)) ||
-            (low == PMT_ESC_RSS && first % m->s.page != 0)) {
+            !possible_values(m, low, first, m->words[(at + 2) & mask], m->words[(at + 3) & mask])) {
             break;
         }
         *clock = low >= PMT_SITE_FIRST    ? *clock + high
@@ -167,7 +244,8 @@ static uint64_t stretch(const remains *m, uint64_t at, uint64_t *clock)
 static pmt_pair pair_at(const remains *m, uint64_t clock)
 {
     pmt_pair from = m->c.timeline.from.clock != 0 ? m->c.timeline.from : m->s.first;
-    double ns = clock > from.clock ? (double)(clock - from.clock) * m->s.ns_per_clock : 0;
+    double ns = clock > from.clock ? (double)(clock - from.clock) * m->s.ns_per_clock : 0, most = (double)PMT_NS_LIMIT / 2;
+    ns = ns < most ? ns : most;
     return (pmt_pair){clock > from.clock ? clock : from.clock, from.ns + (int64_t)ns};
 }
 
@@ -214,7 +292,8 @@ static int put_back(remains *m)
     pmt_arena arena = {0};
     pmt_dictionary *d = &m->definitions.dictionary;
     pmt_source source = {.sites = &d->sites, .thread = pmt_dictionary_thread_of, .threads = d, .output = &m->output,
-                         .process_start_ns = m->s.process_start_ns, .first = m->s.first, .page = m->s.page};
+                         .process_start_ns = m->s.process_start_ns, .first = m->s.first, .page = m->s.page,
+                         .segment = m->s.keep > 0 ? &m->segment : NULL, .keep = m->s.keep};
     pmt_layout layout = m->s.format == PMT_RING_PREVIOUS ? PMT_LAYOUT_PREVIOUS : PMT_LAYOUT_ALL;
     pmt_sink *sink = capture ? pmt_binary_sink_new(&arena, &source)
                              : pmt_text_sink_new(&arena, &source, layout, m->s.comments != 0);
@@ -242,13 +321,15 @@ int pmt_recover(const char *path, pmt_recovered *out)
 {
     remains m = {.path = path, .ring_path = beside(path, ".ring"), .sites_path = beside(path, ".sites"), .out = out};
     *out = (pmt_recovered){0};
-    m.output.fd.fd = -1;
+    m.output.fd.fd = m.segment.fd.fd = -1;
     int rc = m.ring_path == NULL || m.sites_path == NULL ? refuse(&m, -ENOMEM, "no memory") : read_ring(&m);
-    if (rc == 0 && !(m.c.ended && m.c.tail == m.head)) { /* else only its removal was missing */
+    /* Where all is written, only the removal was missing; where no event was recorded, the beginning of the file. */
+    if (rc == 0 && m.c.output > 0 && !(m.c.ended && m.c.tail == m.head)) {
         rc = open_output(&m);
         rc = rc < 0 ? rc : read_definitions(&m);
         rc = rc < 0 ? rc : put_back(&m);
         pmt_output_close(&m.output);
+        pmt_output_close(&m.segment);
     }
     if (rc == 0) {
         unlink(m.ring_path);
@@ -258,6 +339,7 @@ int pmt_recover(const char *path, pmt_recovered *out)
         pmt_reader_close(&m.definitions);
     }
     pmt_output_free(&m.output);
+    pmt_output_free(&m.segment);
     free(m.words);
     free(m.ring_path);
     free(m.sites_path);

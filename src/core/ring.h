@@ -31,6 +31,7 @@ typedef struct pmt_checkpoint { /* what is in the files, and how a sink goes on 
     int64_t rss_shown;
     uint32_t thread, tid_shown, tid_known;
     uint32_t ended;             /* 1: the end is written, all is done */
+    uint64_t segment;           /* --keep: number of the segment at hand, `definitions` is its size; 0: none */
     pmt_timeline timeline;
 } pmt_checkpoint;
 
@@ -45,6 +46,7 @@ typedef struct pmt_ring_shared {
     pmt_pair first;                     /* clock pair at the start */
     double ns_per_clock;
     uint32_t page, comments;
+    int64_t keep;                       /* pmt_source.keep, bytes; 0: no segments */
     alignas(64) _Atomic uint64_t head;  /* written by the producer, read by the writer */
     alignas(64) _Atomic uint64_t tail;  /* written by the writer, read by the producer */
     alignas(64) _Atomic uint32_t asleep; /* futex: 1 while the writer sleeps */

@@ -29,6 +29,8 @@ typedef struct pmt_source {
     void *threads;           /* the `of` of thread */
     pmt_output *output;
     pmt_output *definitions; /* where a text log's definitions go, for recovery; NULL: nowhere */
+    pmt_output *segment;     /* --keep: the segment at hand, its path with room for another number; NULL: no segments */
+    int64_t keep;            /* bytes that all segments may take */
     const pmt_growth *growth; /* for a capture's totals; NULL: none. Read when no event can come any more */
     int64_t process_start_ns;
     pmt_pair first;          /* clock pair at the start */

@@ -31,6 +31,11 @@ int pmt_sites_init(pmt_sites *s, pmt_arena *a)
     return rc;
 }
 
+int pmt_sites_count(pmt_sites *s)
+{
+    return pmt_table_init(&s->totals, s->arena, sizeof(pmt_site_total), 13);
+}
+
 void pmt_sites_free(pmt_sites *s)
 {
     if (s->slots != NULL) {
@@ -38,6 +43,7 @@ void pmt_sites_free(pmt_sites *s)
         s->slots = NULL;
     }
     pmt_table_free(&s->sites);
+    pmt_table_free(&s->totals);
     pmt_table_free(&s->codes);
     if (s->names.arena != NULL) {
         pmt_names_free(&s->names);
@@ -98,7 +104,8 @@ uint32_t pmt_sites_add(pmt_sites *s, uint64_t key, uint64_t function, uint32_t n
         s->free_site = pmt_sites_at(s, id)->next;
     }
     else {
-        if (pmt_table_reach(&s->sites, s->high_site) < 0) {
+        if (pmt_table_reach(&s->sites, s->high_site) < 0 ||
+            (s->totals.item != 0 && pmt_table_reach(&s->totals, s->high_site) < 0)) {
             return 0;
         }
         id = s->high_site++;

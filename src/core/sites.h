@@ -31,11 +31,17 @@ typedef struct pmt_site {
 
 _Static_assert(sizeof(pmt_site) == 48, "a site and its two slots: 64 bytes");
 
+typedef struct pmt_site_total { /* of a site in its present meaning, over the whole recording */
+    uint64_t events;
+    int64_t pages;         /* by which RSS had changed at them */
+} pmt_site_total;
+
 typedef struct pmt_sites {
     pmt_arena *arena;
     pmt_names names;
     pmt_table codes;       /* pmt_code, index 0 unused */
     pmt_table sites;       /* pmt_site, ids below PMT_SITE_FIRST unused */
+    pmt_table totals;      /* pmt_site_total, the writer's; item 0: nobody counts */
     uint64_t *slots;       /* hash: fingerprint : 32 | id : 32, 0 is empty */
     uint64_t mask;
     uint32_t used, high_site, free_site, high_code, free_code;
@@ -45,6 +51,7 @@ typedef struct pmt_sites {
 
 int pmt_sites_init(pmt_sites *s, pmt_arena *a);
 void pmt_sites_free(pmt_sites *s);
+int pmt_sites_count(pmt_sites *s);           /* totals are wanted, from the start on: 0 or -errno */
 
 uint32_t pmt_sites_new_code(pmt_sites *s);   /* 0: no memory. The caller fills file, name, first_line */
 uint32_t pmt_sites_add(pmt_sites *s, uint64_t key, uint64_t function, uint32_t name, int32_t line); /* 0: no memory */
@@ -63,6 +70,11 @@ static inline pmt_code *pmt_sites_code(const pmt_sites *s, uint32_t code)
 static inline pmt_site *pmt_sites_at(const pmt_sites *s, uint32_t site)
 {
     return pmt_table_at(&s->sites, site);
+}
+
+static inline pmt_site_total *pmt_sites_total(const pmt_sites *s, uint32_t site)
+{
+    return pmt_table_at(&s->totals, site);
 }
 
 static inline uint32_t pmt_site_place(int offset, pmt_kind kind) /* low half of the key */

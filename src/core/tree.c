@@ -1,9 +1,11 @@
 /* DESIGN: one loop decodes and charges, its state in locals. The usual item (a known or short site, a short time, a small
  * change of RSS) is decoded here; everything else by pmt_reader_item, to which the state is handed over.
  * A thread's stack is its top node and that one's parents; ROOT is the empty stack, and what is charged to ROOT in the
- * loop becomes BEFORE's at its end. The usual call leads where the one before at that site did, the usual return ends the
- * top: one comparison, without a branch on which of them it is, because what programs do next is hard to guess for a
- * processor too. RSS is looked at only where it changed. */
+ * loop becomes BEFORE's at its end.
+ * The usual event leads from the node to the node that the one before at its site did: a way. One comparison, of the
+ * top and of a stamp, decides that; time and calls are added up beside the way and reach the nodes when it changes and at
+ * the end of the block. The stamp is a new one whenever RSS rises: a way that has it leads to a node whose peak is not
+ * below RSS, and was met in this block. So the usual event touches no node, and asks neither for its kind nor for RSS. */
 #include "core/tree.h"
 
 #include <errno.h>
@@ -56,6 +58,7 @@ int pmt_tree_init(pmt_tree *t)
 
 void pmt_tree_free(pmt_tree *t)
 {
+    free(t->used);
     free(t->stacks);
     free(t->nodes);
     free(t->slots);
@@ -135,6 +138,11 @@ static void charge(pmt_node *n, int64_t bytes)
     add(bytes > 0 ? &n->up : &n->down, bytes);
 }
 
+static void look_at_peak(pmt_node *n, int64_t bytes)
+{
+    n->peak = bytes > n->peak ? bytes : n->peak;
+}
+
 /* --- stacks ---------------------------------------------------------------------------------------------------------- */
 
 static pmt_stack *stack_of(pmt_tree *t, uint32_t thread) /* NULL: no memory */
@@ -155,16 +163,16 @@ static pmt_stack *stack_of(pmt_tree *t, uint32_t thread) /* NULL: no memory */
     return &t->stacks[thread];
 }
 
-/* The top after an event that is not the usual one: another child than the one before, or the end of what is not on top.
+/* The top after an event without a way. *from: where such a way would begin; UINT32_MAX: it is to come here again.
  * UINT32_MAX: no memory. */
-static __attribute__((noinline)) uint32_t unusual(pmt_tree *t, uint32_t top, pmt_place *from_to)
+static uint32_t unusual(pmt_tree *t, uint32_t top, const pmt_place *place, uint32_t *from)
 {
-    const pmt_place place = *from_to;
-    uint32_t what = pmt_place_what(place), function = place.function;
+    uint32_t what = pmt_place_what(*place), function = place->function;
     pmt_node *n = &t->nodes[top];
+    *from = UINT32_MAX;
     if (what == PMT_CALL || what == PMT_C_CALL) {
         if (what == PMT_C_CALL && n->c &&
-            (n->parent == PMT_NODE_ROOT || t->nodes[n->parent].function == pmt_place_python(place))) {
+            (n->parent == PMT_NODE_ROOT || t->nodes[n->parent].function == pmt_place_python(*place))) {
             t->skipped++; /* its return did not come: C functions call C functions through Python only */
             top = n->parent;
         }
@@ -173,12 +181,12 @@ static __attribute__((noinline)) uint32_t unusual(pmt_tree *t, uint32_t top, pmt
             return UINT32_MAX;
         }
         t->nodes[top].last = node;
-        if (what == PMT_CALL || !t->nodes[top].c) { /* C below C is to come here again */
-            *from_to = (pmt_place){function, place.python_what, top, node};
-        }
+        *from = what == PMT_CALL || !t->nodes[top].c ? top : UINT32_MAX; /* C below C may be a return that did not come */
+        t->nodes[node].calls++;
         return node;
     }
     if (n->function == function) {
+        *from = top;
         return n->parent;
     }
     if (what == PMT_RETURN && top == PMT_NODE_ROOT) {
@@ -199,6 +207,77 @@ static __attribute__((noinline)) uint32_t unusual(pmt_tree *t, uint32_t top, pmt
     return top;
 }
 
+/* --- ways ------------------------------------------------------------------------------------------------------------ */
+
+static void settle(pmt_tree *t, pmt_place *place) /* what was added up beside a way, to its nodes */
+{
+    bool call = (place->python_what & 5) == 0; /* CALL or C_CALL */
+    t->nodes[(uint32_t)place->way].clock += place->clock;
+    t->nodes[place->to].calls += call ? place->times : 0;
+    place->clock = place->times = 0;
+}
+
+/* An event at a site without a way from `top` that may be taken blindly. The new top; UINT32_MAX: no memory. */
+static __attribute__((noinline)) uint32_t turn(pmt_tree *t, pmt_place *places, uint32_t site, uint32_t top, uint64_t time,
+                                               int64_t rss)
+{
+    pmt_place *place = &places[site];
+    uint32_t to = place->to, from = (uint32_t)place->way;
+    if (from == top) {
+        place->times++;
+        place->clock += time;
+    }
+    else {
+        if (place->times > 0) {
+            settle(t, place);
+        }
+        t->nodes[top].clock += time;
+        to = unusual(t, top, place, &from);
+        if (to == UINT32_MAX) {
+            return to;
+        }
+    }
+    if (from != UINT32_MAX) {
+        if (place->way >> 32 < t->block_stamp) {
+            t->used[t->used_count++] = site;
+        }
+        place->way = (uint64_t)t->stamp << 32 | from;
+        place->to = to;
+    }
+    look_at_peak(&t->nodes[to], rss);
+    return to;
+}
+
+/* 0 or -ENOMEM */
+static int begin_ways(pmt_tree *t, pmt_dictionary *d)
+{
+    if (t->used_room < d->high) {
+        uint32_t *used = realloc(t->used, d->by_site_room * sizeof *used);
+        if (used == NULL) {
+            return -ENOMEM;
+        }
+        t->used = used;
+        t->used_room = d->by_site_room;
+    }
+    if (t->stamp == 0 || t->stamp > UINT32_MAX - 2 * PMT_MAX_PAYLOAD || d->places_of != t) {
+        for (uint32_t i = PMT_SITE_FIRST; i < d->high; i++) {
+            d->by_site[i].way = PMT_NO_WAY;
+        }
+        d->places_of = t;
+        t->stamp = 0;
+    }
+    t->block_stamp = ++t->stamp; /* a block has fewer events than PMT_MAX_PAYLOAD: its stamps do not wrap */
+    return 0;
+}
+
+static void end_ways(pmt_tree *t, pmt_place *places)
+{
+    for (uint32_t i = 0; i < t->used_count; i++) {
+        settle(t, &places[t->used[i]]);
+    }
+    t->used_count = 0;
+}
+
 /* --- items ----------------------------------------------------------------------------------------------------------- */
 
 /* RSS is now `rss`: what changed since the item before, the recorder's own growth apart. */
@@ -210,11 +289,6 @@ static int64_t change_to(pmt_tree *t, int64_t rss)
     t->rss_last = rss;
     t->rss_peak = rss > t->rss_peak ? rss : t->rss_peak;
     return change;
-}
-
-static void look_at_peak(pmt_node *n, int64_t bytes)
-{
-    n->peak = bytes > n->peak ? bytes : n->peak;
 }
 
 /* What changed before an event, to the top of its thread. */
@@ -276,6 +350,46 @@ static void move_to_before(pmt_node *nodes) /* what the empty stack was charged 
     root->clock = 0;
 }
 
+typedef struct run { /* of usual events */
+    const uint8_t *p, *counted;
+    uint64_t clock, key; /* key: stamp and top */
+    uint32_t previous;
+} run;
+
+/* Items of one or two bytes: predicted sites with a way, RSS unchanged. Nothing else is in this loop, so that all of it
+ * stays in registers. */
+static __attribute__((noinline)) void take_usual(run *state, const uint8_t *stop, pmt_place *places,
+                                                             const uint32_t *successor)
+{
+    run s = *state;
+    const uint64_t stamp = s.key >> 32 << 32;
+    do {
+        uint8_t first = *s.p, time = (uint8_t)(first >> 2 | first << 6); /* what is announced comes first */
+        uint32_t site = successor[s.previous], more = 0;
+        pmt_place *place = &places[site]; /* site 0, after one that had no successor yet, has no way */
+        if (unlikely(time >= PMT_TIME_BYTE)) {
+            if (time > PMT_TIME_BYTE) {
+                break;
+            }
+            more = s.p[1];
+        }
+        if (unlikely(place->way != s.key)) {
+            break;
+        }
+        if (unlikely(time == PMT_TIME_BYTE)) {
+            s.p++;
+            s.counted++;
+        }
+        place->times++;
+        place->clock += time + more;
+        s.clock += time + more;
+        s.key = stamp | place->to;
+        s.previous = pmt_reader_place(site);
+        s.p++;
+    } while (likely(s.p < stop));
+    *state = s;
+}
+
 int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
 {
     pmt_place *const places = r->dictionary.by_site;
@@ -283,50 +397,49 @@ int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
     const int64_t page = r->page;
     const uint8_t *p = r->items.at, *const end = r->items.end;
     const uint8_t *stop = p; /* before it there are as many bytes as may be decoded here, 16 behind, and no event too many */
+    const uint8_t *counted = p; /* behind it `p` has moved one byte for each event */
     const uint32_t announced = r->left;
     const bool first_block = t->thread == UINT32_MAX;
-    uint32_t left = r->left, previous = r->previous, thread = r->event.thread;
+    uint32_t left = r->left, previous = r->previous, thread = r->event.thread, site; /* left: at `counted` */
     uint64_t clock = r->event.clock, time;
     int64_t rss = r->event.rss;
-    pmt_node *nodes = t->nodes;
-    int rc = -ENOMEM;
     if (p == NULL || r->why[0] != '\0') {
         return 0;
     }
     pmt_stack *s = stack_of(t, thread);
-    if (s == NULL) {
+    int rc = s == NULL ? -ENOMEM : begin_ways(t, &r->dictionary);
+    if (rc < 0) {
         return rc;
     }
-    if (first_block || r->dictionary.places_of != t) {
-        for (uint32_t i = PMT_SITE_FIRST; i < r->dictionary.high; i++) {
-            places[i].from = UINT32_MAX;
-        }
-        r->dictionary.places_of = t;
-    }
-    uint32_t top = s->top, site;
+    uint32_t top = s->top;
+    uint64_t stamp = (uint64_t)t->stamp << 32;
     uint64_t last = s->clock; /* of the thread's event before: where it is not `clock` */
     bool same = false;        /* it is `clock` */
+    rc = -ENOMEM;
     for (;;) {
         if (likely(p < stop)) {
-            uint32_t first = *p;
-            if (likely((first & 3) == 0 && first < PMT_TIME_BYTE << 2)) {
-                site = successor[previous];
-                if (unlikely(site == 0)) {
-                    goto slow;
-                }
-                time = first >> 2;
-                p++;
+            run usual = {p, counted, clock, stamp | top, previous};
+            take_usual(&usual, stop, places, successor);
+            p = usual.p;
+            counted = usual.counted;
+            clock = usual.clock;
+            top = (uint32_t)usual.key;
+            previous = usual.previous;
+            if (p >= stop) {
+                continue;
             }
-            else {
-                const uint8_t *q = p + 1;
+            const uint8_t *q = p + 1;
+            uint32_t first = *p;
+            time = (uint8_t)(first >> 2 | first << 6); /* what is announced comes first: one comparison */
+            site = successor[previous];
+            if (unlikely(time >= PMT_TIME_BYTE)) {
                 time = first >> 2;
-                if (unlikely(time >= PMT_TIME_BYTE)) {
-                    if (time == PMT_TIME_VARINT) {
+                if (time >= PMT_TIME_BYTE) {
+                    if (unlikely(time == PMT_TIME_VARINT)) {
                         goto slow;
                     }
                     time += *q++;
                 }
-                site = successor[previous];
                 if (first & 1) {
                     site = *q++;
                     if (site & 0x80) {
@@ -350,8 +463,10 @@ int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
                     if (change >> 14 != 0 || now < 0 || now > PMT_RSS_LIMIT) {
                         goto slow;
                     }
+                    before_event(t, top, thread, now, clock + time);
+                    t->stamp += now > rss;
+                    stamp = (uint64_t)t->stamp << 32;
                     rss = now;
-                    before_event(t, top, thread, rss, clock + time);
                 }
                 if (first & 1) {
                     if (successor[previous] == 0) {
@@ -359,80 +474,80 @@ int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
                     }
                     successor[previous] = site;
                 }
-                p = q;
+                counted += q - p - 1;
             }
-            clock += time;
-        }
-        else {
-        slow:;
-            pmt_item item;
-            r->items.at = p;
-            r->left = left;
-            r->previous = previous;
-            r->event.clock = clock;
-            r->event.rss = rss;
-            if (same) {
-                last = clock;
+            pmt_place *place = &places[site]; /* site 0, after one that had no successor yet, has no way */
+            if (likely(place->way == (stamp | top))) {
+                place->times++;
+                place->clock += time;
+                top = place->to;
             }
-            pmt_item_kind kind = pmt_reader_item(r, &item);
-            if (kind == PMT_ITEM_NONE) {
-                break;
+            else if (unlikely(site == 0)) {
+                goto slow;
             }
-            p = r->items.at;
-            previous = r->previous;
-            clock = r->event.clock;
-            rss = r->event.rss;
-            if (unlikely(r->event.thread != thread)) {
-                s->top = top;
-                s->clock = last;
-                thread = r->event.thread;
-                s = stack_of(t, thread);
-                if (s == NULL) {
-                    goto done;
-                }
-                top = s->top;
-                last = s->clock;
-            }
-            if (kind != PMT_ITEM_EVENT) {
-                take_item(t, r, &item, kind, top);
-                same = false;
-                stop = p;
-                continue;
-            }
-            site = r->event.site;
-            before_event(t, top, thread, rss, clock);
-            time = s->begun ? clock - last : 0;
-            s->begun = same = true;
-            size_t safe = end - p > 16 ? (size_t)(end - p) - 16 : 0;
-            stop = p + (safe < left - 1 ? safe : left - 1);
-        }
-        left--;
-        previous = pmt_reader_place(site);
-        pmt_place *place = &places[site];
-        pmt_node *n = &nodes[top];
-        n->clock += time;
-        bool call = (place->python_what & 5) == 0; /* CALL or C_CALL */
-        uint32_t to = call ? place->to : n->parent, is = call ? place->from : n->function;
-        if (unlikely(is != (call ? top : place->function))) {
-            to = unusual(t, top, place);
-            nodes = t->nodes;
-            if (to == UINT32_MAX) {
+            else if ((top = turn(t, places, site, top, time, rss)) == UINT32_MAX) {
                 goto done;
             }
+            clock += time;
+            previous = pmt_reader_place(site);
+            p = q;
+            continue;
         }
-        top = to;
-        n = &nodes[top];
-        n->calls += call;
-        if (unlikely(n->peak < rss)) {
-            n->peak = rss;
+    slow:;
+        pmt_item item;
+        r->items.at = p;
+        r->left = left -= (uint32_t)(p - counted);
+        r->previous = previous;
+        r->event.clock = clock;
+        r->event.rss = rss;
+        if (same) {
+            last = clock;
         }
+        pmt_item_kind kind = pmt_reader_item(r, &item);
+        counted = p = r->items.at;
+        if (kind == PMT_ITEM_NONE) {
+            break;
+        }
+        previous = r->previous;
+        clock = r->event.clock;
+        t->stamp += r->event.rss > rss;
+        stamp = (uint64_t)t->stamp << 32;
+        rss = r->event.rss;
+        if (unlikely(r->event.thread != thread)) {
+            s->top = top;
+            s->clock = last;
+            thread = r->event.thread;
+            s = stack_of(t, thread);
+            if (s == NULL) {
+                goto done;
+            }
+            top = s->top;
+            last = s->clock;
+        }
+        if (kind != PMT_ITEM_EVENT) {
+            take_item(t, r, &item, kind, top);
+            same = false;
+            stop = p;
+            continue;
+        }
+        before_event(t, top, thread, rss, clock);
+        time = s->begun ? clock - last : 0;
+        s->begun = same = true;
+        top = turn(t, places, r->event.site, top, time, rss);
+        if (top == UINT32_MAX) {
+            goto done;
+        }
+        left--;
+        size_t safe = end - p > 16 ? (size_t)(end - p) - 16 : 0;
+        stop = p + (safe < left ? safe : left);
     }
     rc = 0;
 done:
-    if (s != NULL) {
+    if (s != NULL && top != UINT32_MAX) {
         s->top = top;
         s->clock = same ? clock : last;
     }
+    end_ways(t, places);
     move_to_before(t->nodes);
     t->events += announced - left;
     if (announced != left) {

@@ -40,6 +40,8 @@ typedef struct pmt_tree {
     double seconds;                 /* between first and last event, by the timeline of the blocks' pairs */
     double begun;                   /* the first event's, since the recording's begin */
     uint32_t thread;                /* of the last item; UINT32_MAX: none yet */
+    uint32_t stamp, block_stamp;    /* of ways that may be taken without a look; the first one of this block */
+    uint32_t *used, used_count, used_room; /* sites with a way of this block; owned */
     int64_t tracer;                 /* growth of the recorder that the next change of RSS contains */
     uint64_t searched;              /* frames looked at in vain for a RETURN */
 } pmt_tree;

@@ -135,7 +135,7 @@ static int open_output(pmt_writer *w)
     }
     bool own = w->unshare && own_table(-1);
     int rc = open_one(o, own);
-    return rc == 0 && w->definitions != NULL ? open_one(w->definitions, own) : rc;
+    return rc == 0 && w->second != NULL ? open_one(w->second, own) : rc;
 }
 
 /* Calibration again at 10 ms, 100 ms, 1 s, 10 s and then every minute: cores change their speed. */
@@ -240,8 +240,8 @@ static void *run(void *arg)
     if (w->output != NULL && !w->output->special) { /* that one is the program's table's, and may be needed again */
         pmt_output_close(w->output);
     }
-    if (w->definitions != NULL) {
-        pmt_output_close(w->definitions);
+    if (w->second != NULL) {
+        pmt_output_close(w->second);
     }
     return NULL;
 }

@@ -16,7 +16,7 @@ typedef struct pmt_writer {
     pmt_ring *ring;
     pmt_sink *sink;
     pmt_output *output;
-    pmt_output *definitions; /* of a text log, for recovery; NULL: none */
+    pmt_output *second;      /* another file that the sink writes, once it is created; NULL: none */
     pmt_clock *clock;
     pmt_gate *gate;
     pthread_t thread;

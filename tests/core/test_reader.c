@@ -181,6 +181,18 @@ static void crc(void)
         bad += pmt_crc32(pmt_crc32(0, bytes, k), bytes + k, n - k) != b_crc(bytes, n);
     }
     CHECK_INT(bad, 0);
+    static uint8_t long_one[70000]; /* in steps of 64 bytes, where the processor can */
+    for (size_t i = 0; i < sizeof long_one; i++) {
+        long_one[i] = (uint8_t)(i * i >> 3 ^ i * 91);
+    }
+    for (size_t from = 0; from < 20; from++) {
+        for (size_t n = 300; n <= sizeof long_one - from; n = n * 5 / 3 + from) {
+            uint32_t begun = b_crc(long_one, 77 + from);
+            bad += pmt_crc32(0, long_one + from, n) != b_crc(long_one + from, n);
+            bad += pmt_crc32(begun, long_one + 77 + from, n - 77 - from) != b_crc(long_one, n);
+        }
+    }
+    CHECK_INT(bad, 0);
 }
 
 static bool beside; /* captures are to be beside their segments */

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -104,6 +105,7 @@ class Capture:
     notes: list[tuple[int, str, object]] = field(default_factory=list)  # (next event, "tracer", ...)
     threads: dict[int, str] = field(default_factory=dict)
     totals: list[tuple[str, int, str, int, int]] | None = None
+    site_events: Counter[tuple[str, str, int, str]] = field(default_factory=Counter)  # of the whole recording
 
 
 def blocks(data: bytes) -> Iterator[Block | str]:
@@ -151,13 +153,14 @@ class Decoder:
     def __init__(self, page: int) -> None:
         self.out = Capture(page=page)
         self.codes: dict[int, tuple[str, int, str]] = {}
-        self.sites: dict[int, tuple[int, int, int, str]] = {}
+        self.sites: dict[int, tuple[int, str, int, str]] = {}
         self.threads: dict[int, tuple[int, str]] = {}
         self.start_ns = 0
         self.pair = (0, 0)
         self.slope = 0.0  # ns a clock unit
         self.last_us = 0
         self.rss = 0
+        self.seen: dict[int, int] = {}  # events of a site, in its present meaning
 
     def take(self, block: Block) -> None:
         payload = Bytes(block.payload)
@@ -175,6 +178,10 @@ class Decoder:
                 if not file and not function:
                     function = "<other functions>" if line < 0 else "<interpreter>"
                 self.out.totals.append((file, line, function, payload.zigzag(), payload.varint()))
+        elif block.kind == 6:
+            if payload.byte():
+                while payload:
+                    self.count(payload.varint(), payload)
         elif block.kind == 5:
             self.out.end = (self.out.end or "") + block.payload.decode("utf-8", "surrogatepass")
             self.out.complete = True
@@ -184,25 +191,39 @@ class Decoder:
             kind, number = payload.byte(), payload.varint()
             if number >= 2**28:
                 raise Bad("a large id")
-            if kind == 1:
+            if kind == 4:
+                self.count(number, payload)
+            elif kind == 1:
                 line = payload.varint()
                 self.codes[number] = (payload.string(), line, payload.string())
             elif kind == 2:
                 code, what, line, name = payload.varint(), payload.byte(), payload.zigzag(), payload.string()
                 if number < 16 or code not in self.codes or what > 5:
                     raise Bad("a site")
-                self.sites[number] = (code, what, line, name)
+                self.retire(number)
+                file, _, function = self.codes[code]
+                self.sites[number] = (what, file, line, (name if 2 <= what <= 4 else function) or "<?>")
             elif kind == 3:
                 self.threads[number] = (payload.varint(), payload.string())
             else:
                 raise Bad(f"definition {kind}")
 
+    def count(self, site: int, payload: Bytes) -> None:
+        """What a site had seen so far is said."""
+        self.seen[site] = payload.varint()
+        payload.zigzag()
+
+    def retire(self, site: int) -> None:
+        events = self.seen.pop(site, 0)
+        if events and self.sites[site][0] <= 4:
+            what, *place = self.sites[site]
+            self.out.site_events[WHATS[what], place[0], place[1], place[2]] += events
+
     def place(self, site: int) -> tuple[str, int, str]:
         if site not in self.sites:
             raise Bad(f"site {site} is not defined")
-        code, what, line, name = self.sites[site]
-        file, _, function = self.codes[code]
-        return file, line, (name if 2 <= what <= 4 else function) or "<?>"
+        _, file, line, function = self.sites[site]
+        return file, line, function
 
     def seconds(self, clock: int, block: Block) -> float:
         units = block.pair[0] - self.pair[0]
@@ -245,7 +266,7 @@ class Decoder:
                     raise Bad(f"escape {said}")
                 continue
             where = self.place(said)
-            what = self.sites[said][1]
+            what = self.sites[said][0]
             if what > 4:
                 raise Bad("an event at a place that is none")
             clock += time
@@ -258,6 +279,7 @@ class Decoder:
             )
             self.rss = rss
             number += 1
+            self.seen[said] = self.seen.get(said, 0) + 1
             follows[site % 65536] = site = said
         if number != block.first + block.events:
             raise Bad("another number of events")
@@ -265,11 +287,15 @@ class Decoder:
             self.pair = block.pair
 
 
-def decode(data: bytes) -> Capture:
-    """A capture without segments. Raises: CaptureError when it is none."""
+def decode(data: bytes, segments: Sequence[bytes] = ()) -> Capture:
+    """Segments: the contents of NAME.1, NAME.2 ... in order. Raises: CaptureError when it is no capture."""
     decoder = Decoder(page_of(data))
     found = False
-    for block in blocks(data):
+    ordered: Iterable[Block | str] = blocks(data)
+    if segments:  # all of them whole
+        ordered = [block for part in (data, *segments) for block in blocks(part)]
+        ordered = sorted(ordered, key=_place)  # type: ignore[arg-type]
+    for block in ordered:
         if isinstance(block, str):
             decoder.out.why = block
             decoder.out.complete = False
@@ -289,9 +315,23 @@ def decode(data: bytes) -> Capture:
             break
     if not found:
         raise CaptureError("no header block")
+    for site in list(decoder.seen):
+        decoder.retire(site)
     return decoder.out
 
 
+def _place(block: Block) -> tuple[int, int, int]:
+    """Header, then by ring from (sites, definitions, events), then totals and end."""
+    return ({1: 0, 4: 2, 5: 3}.get(block.kind, 1), block.ring_from, {6: 0, 2: 1}.get(block.kind, 2))
+
+
 def read(path: str | os.PathLike[str]) -> Capture:
+    name = os.fspath(path)
+    folder, base = os.path.split(name)
+    numbers = [file[len(base) + 1 :] for file in os.listdir(folder or ".") if file.startswith(f"{base}.")]
+    segments = []
+    for number in sorted(int(text) for text in numbers if text.isdigit()):
+        with open(f"{name}.{number}", "rb") as file:
+            segments.append(file.read())
     with open(path, "rb") as file:
-        return decode(file.read())
+        return decode(file.read(), segments)

@@ -1,0 +1,14 @@
+/* core/segments.h - names of the files NAME.1, NAME.2 ... in which a capture with --keep has its blocks of events. */
+#ifndef PMT_SEGMENTS_H
+#define PMT_SEGMENTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PMT_SEGMENT_SUFFIX 24u /* bytes that a suffix takes at most, with its terminator */
+
+/* Their numbers, ascending, in malloc'ed memory (NULL: none). 0 or -ENOMEM; a folder that cannot be read has none. */
+int pmt_segments_find(const char *path, uint64_t **numbers, size_t *count);
+void pmt_segment_name(char *to, const char *path, uint64_t number); /* strlen(path) + PMT_SEGMENT_SUFFIX bytes */
+
+#endif
