@@ -108,7 +108,8 @@ static int look_for_segments(pmt_recorder *r, const char **path, bool replace)
         return rc;
     }
     free(r->second.path);
-    r->second.path = name;
+    r->second.path = name; /* room for the names of ours */
+    name[0] = '\0';
     for (size_t i = 0; i < count && rc == 0; i++) {
         pmt_segment_name(name, r->output.path, numbers[i]);
         *path = name;

@@ -135,7 +135,7 @@ static int open_output(pmt_writer *w)
     }
     bool own = w->unshare && own_table(-1);
     int rc = open_one(o, own);
-    return rc == 0 && w->second != NULL ? open_one(w->second, own) : rc;
+    return rc == 0 && w->second != NULL && w->second->created ? open_one(w->second, own) : rc;
 }
 
 /* Calibration again at 10 ms, 100 ms, 1 s, 10 s and then every minute: cores change their speed. */

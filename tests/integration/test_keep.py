@@ -18,12 +18,10 @@ import pytest
 from support.capture_decoder import read as decode
 from support.child import Child
 
+import pymemtrace
 from pymemtrace.reader import Capture
 
 RunChild = Callable[..., Child]
-
-import pymemtrace
-
 LIMIT = 1_200_000  # bytes on disk, of keep=1 MiB
 
 # Deterministic. With `making` it has new functions all the time, so that numbers of sites get other meanings.
@@ -79,6 +77,7 @@ def counts(capture: Capture) -> Counter[tuple[Any, ...]]:
     return Counter({place(total): total.events for total in capture.site_totals() or ()})
 
 
+@pytest.mark.slow_once
 def test_only_the_end_is_kept_and_totals_hold_for_all(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN the same program with and without a limit
     whole_path, path = tmp_path / "whole.pmt", tmp_path / "kept.pmt"
@@ -205,6 +204,16 @@ def test_segments_of_another_recording_are_in_the_way(run_child: RunChild, tmp_p
     # THEN
     assert list(tmp_path.glob("kept.pmt*")) == [path]
     assert pymemtrace.read(path).complete
+
+
+def test_no_other_files(run_child: RunChild, tmp_path: Path) -> None:
+    # GIVEN WHEN
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    program = PROGRAM.replace("import sys\n", f"import os, sys\n    os.chdir({str(folder)!r})\n", 1)
+    run_child(program, folder / "k.pmt", 10, 1 << 20)
+    # THEN
+    assert sorted(os.listdir(folder)) == ["k.pmt", "k.pmt.1"]
 
 
 @pytest.mark.parametrize(
