@@ -13,6 +13,8 @@ import nox
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 NOT_FOR_TESTS = {"nox", "ruff", "mypy"}
+PARALLEL = ("--numprocesses=auto", "--maxprocesses=4")
+DONE = os.environ.get("PYMEMTRACE_TESTED", "")  # a version whose tests have been run: left out
 USABLE = """
 import os, sys, sysconfig
 header = os.path.join(sysconfig.get_path("include"), "Python.h")
@@ -46,6 +48,8 @@ def interpreters() -> dict[str, str]:
     """Version and path, of those that are here."""
     found = {}
     for version in VERSIONS:
+        if version == DONE:
+            continue
         path = next((path for path in candidates(version) if usable(path, version)), None)
         if path is not None:
             found[version] = str(path)
@@ -65,4 +69,4 @@ def tests(session: nox.Session) -> None:
     session.install("--upgrade", "setuptools>=77")
     session.install("--no-build-isolation", "--editable", ".", *requirements())
     session.run("python", "setup.py", "--quiet", "build_ext", "--inplace")
-    session.run("python", "-m", "pytest", "-m", "not slow_once", "-p", "no:cacheprovider", *session.posargs)
+    session.run("python", "-m", "pytest", *PARALLEL, "-m", "not slow_once", "-p", "no:cacheprovider", *session.posargs)

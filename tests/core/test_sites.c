@@ -34,6 +34,62 @@ static void basics(void)
     CHECK_INT(arena.mapped, 0);
 }
 
+/* What followed last time is found without a look-up; never what only looks like it. */
+static void expected(void)
+{
+    pmt_arena arena = {0};
+    pmt_sites s;
+    int f_code, g_code; /* whatever has an address */
+    pmt_sites_init(&s, &arena);
+    uint32_t f = new_code(&s, "f.py", "f"), g = new_code(&s, "f.py", "g");
+    uint32_t call = pmt_sites_add(&s, pmt_site_key(f, -1, PMT_CALL), 0, PMT_NAME_NONE, 1);
+    uint32_t len = pmt_sites_add(&s, pmt_site_key(f, 12, PMT_C_CALL), 99, PMT_NAME_NONE, 2);
+    uint32_t other = pmt_sites_add(&s, pmt_site_key(g, 12, PMT_C_CALL), 99, PMT_NAME_NONE, 2);
+    uint32_t call_place = pmt_site_place(-1, PMT_CALL), len_place = pmt_site_place(12, PMT_C_CALL);
+    CHECK_INT(pmt_sites_expect(&s, &f_code, call_place, 0), 0); /* nothing was seen yet */
+    for (int round = 0; round < 2; round++) {
+        pmt_sites_follow(&s, call, &f_code);
+        CHECK_INT(pmt_sites_expect(&s, &f_code, len_place, 99), round == 0 ? 0 : len);
+        if (round == 0) {
+            pmt_sites_follow(&s, len, &f_code);
+        }
+    }
+    /* now after len; call followed nothing but itself so far */
+    pmt_sites_follow(&s, call, &f_code);
+    CHECK_INT(pmt_sites_expect(&s, &g_code, len_place, 99), 0); /* another code object */
+    CHECK_INT(pmt_sites_expect(&s, &f_code, len_place, 98), 0); /* another C function */
+    CHECK_INT(pmt_sites_expect(&s, &f_code, pmt_site_place(12, PMT_C_RETURN), 99), 0);
+    CHECK_INT(pmt_sites_expect(&s, &f_code, pmt_site_place(14, PMT_C_CALL), 99), 0);
+    CHECK_INT(pmt_sites_expect(&s, &f_code, len_place, 99), len); /* what was refused has moved nothing */
+    /* another successor is learned in its place */
+    pmt_sites_follow(&s, call, &f_code);
+    pmt_sites_follow(&s, other, &g_code);
+    pmt_sites_follow(&s, call, &f_code);
+    CHECK_INT(pmt_sites_expect(&s, &f_code, len_place, 99), 0);
+    CHECK_INT(pmt_sites_expect(&s, &g_code, len_place, 99), other);
+    /* g dies, and its address becomes f's: the dead one is not expected */
+    pmt_sites_follow(&s, call, &f_code);
+    pmt_sites_code_died(&s, g, 10, 10);
+    CHECK_INT(pmt_sites_expect(&s, &g_code, len_place, 99), 0);
+    /* its number gets another meaning: still no match before that was looked up */
+    pmt_sites_reclaim(&s, 10, 100);
+    uint32_t h = new_code(&s, "h.py", "h");
+    CHECK_INT(h, g);
+    uint32_t again = pmt_sites_add(&s, pmt_site_key(h, 12, PMT_C_CALL), 99, PMT_NAME_NONE, 5);
+    CHECK_INT(again, other);
+    CHECK_INT(pmt_sites_expect(&s, &g_code, len_place, 99), 0);
+    pmt_sites_follow(&s, again, &g_code);
+    pmt_sites_follow(&s, call, &f_code);
+    CHECK_INT(pmt_sites_expect(&s, &g_code, len_place, 99), again);
+    /* objects may have died untold, while a nested recording ran */
+    pmt_sites_follow(&s, call, &f_code);
+    pmt_sites_distrust(&s);
+    CHECK_INT(pmt_sites_expect(&s, &g_code, len_place, 99), 0);
+    CHECK_INT(pmt_sites_expect(&s, &f_code, call_place, 0), 0);
+    pmt_sites_free(&s);
+    CHECK_INT(arena.mapped, 0);
+}
+
 /* The dead wait for the writer, and for one more event. */
 static void death(void)
 {
@@ -190,6 +246,7 @@ static void many(void)
 int main(void)
 {
     basics();
+    expected();
     death();
     against_a_model();
     compiled_in_a_loop();
