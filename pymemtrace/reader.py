@@ -267,7 +267,9 @@ class _Binary(Capture):
 
     def _seen(self) -> dict[str, float]:
         tree = self._tree()
-        return {key: tree["total_seconds" if key == "seconds" else key] for key in _FIGURES}
+        figures = {key: tree["total_seconds" if key == "seconds" else key] for key in _FIGURES}
+        figures["events"] += self._reader.dropped
+        return figures
 
     def totals(self) -> list[tuple[str, int, str, int, int]] | None:
         return self._reader.totals()

@@ -118,6 +118,10 @@ def _ran(summary: Summary) -> Iterator[str]:
     events, seconds = int(summary.figures["events"]), summary.figures["seconds"]
     logged = f", {int(end['logged']):,} logged" if end.get("logged", "").isdigit() else ""
     yield _label("events", f"{events:,} {'seen' if end else 'found'}{logged}, {seconds:.3f} s")
+    if "dropped" in header:
+        kept = events - int(header["dropped"])
+        whole = "" if "RSS last" in end else "; what follows is of these"
+        yield _label("kept", f"the last {kept:,} of them{whole}")
     if summary.threads:
         names = ", ".join(printable(name) or f"thread {tid}" for tid, name in list(summary.threads.items())[:MOST])
         more = len(summary.threads) - MOST

@@ -185,6 +185,15 @@ def test_killed(tmp_path: Path, after: float) -> None:
     assert all(total.events == 1 for total in made) and made
     assert on_disk(path) - path.stat().st_size <= 1 << 20
     assert not Path(f"{path}.ring").exists()
+    # THEN the summary says of what it speaks
+    said = subprocess.run(
+        [sys.executable, "-m", "pymemtrace", "summary", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert f"{events[-1] + 1:,} seen" in said.stdout and f"the last {len(events):,} of them;" in said.stdout
 
 
 def test_segments_of_another_recording_are_in_the_way(run_child: RunChild, tmp_path: Path) -> None:
