@@ -3,10 +3,12 @@
 #   PYTHON   the interpreter that the virtual environment is made of
 #   VENV     the virtual environment; another PYTHON wants another VENV
 #   PYTEST   further options for pytest, as in: make test PYTEST="-k gate -x"
+#   PARALLEL how many tests run at a time; empty: one after another
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST ?=
+PARALLEL ?= --numprocesses=auto --maxprocesses=4
 CC ?= cc
 
 PY := $(VENV)/bin/python
@@ -16,7 +18,7 @@ EXAMPLE := examples/las_to_html
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all build test-core leaks asan asan-core asan-python tsan layers lint bench bench-quick clean distclean
+.PHONY: help demo test test-all build test-core leaks soak asan asan-core asan-python tsan fuzz fuzz-short big layers lint bench bench-quick clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -49,13 +51,16 @@ demo: build ## trace the example program, show the log and the last word
 # --- testing --------------------------------------------------------------------------------------------------------
 
 test: demo $(VENV)/.dev ## the demo, then all tests
-	$(PY) -m pytest $(PYTEST)
+	$(PY) -m pytest $(PARALLEL) $(PYTEST)
 
 test-all: $(VENV)/.dev ## all tests on every CPython 3.9 to 3.13 on this machine
 	$(VENV)/bin/nox
 
 leaks: build $(VENV)/.dev ## the leak test of every public name
 	$(PY) -m pytest tests/integration/test_leaks.py $(PYTEST)
+
+soak: build $(VENV)/.dev ## kill 300 recorded programs at random moments, and recover them
+	PYMEMTRACE_SOAK=$(or $(SOAK),300) $(PY) -m pytest tests/integration/test_kill.py $(PYTEST)
 
 layers: build $(VENV)/.dev ## who includes and imports whom
 	$(PY) -m pytest tests/unit/test_layers.py $(PYTEST)
@@ -130,6 +135,56 @@ asan-python: $(VENV)/.dev
 	cd build/asan && LD_PRELOAD="$(ASAN_LIBRARIES)" PYTHONMALLOC=malloc PYTHONPATH="$(HERE)/build/asan" \
 	    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 	    $(PY_FROM_ELSEWHERE) -m pytest -m "not not_sanitized" -p no:cacheprovider $(ASAN_TESTS) $(PYTEST)
+
+# What reads files that may hold anything, fed with changed captures and left-overs by libFuzzer. FUZZ_SECONDS of CPU time
+# are shared out among the targets; what is found is kept in build/fuzz.
+
+CLANG ?= clang
+FUZZ_SECONDS ?= 1800
+FUZZ_TARGETS := reader recover
+FUZZ_SOURCES := $(filter-out src/core/arena.c,$(CORE_SOURCES)) tests/fuzz/arena.c
+FUZZ_FLAGS := $(CORE_FLAGS) -Itests/fuzz -O1 -fsanitize=fuzzer,address,undefined,float-cast-overflow \
+	-fno-sanitize-recover=all -fno-omit-frame-pointer
+
+fuzz: $(FUZZ_TARGETS:%=build/fuzz/fuzz_%) build/fuzz/make_seeds ## fuzz the readers, FUZZ_SECONDS of CPU time (1800)
+	@rm -rf build/fuzz/seeds && build/fuzz/make_seeds build/fuzz/seeds
+	@files=$$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d) && trap 'rm -rf "$$files"' EXIT && failed=; \
+	for target in $(FUZZ_TARGETS); do \
+	    mkdir -p build/fuzz/corpus/$$target build/fuzz/found; \
+	    (cd "$$files" && FUZZ_CPU_SECONDS=$$(($(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)))) timeout $$(($(FUZZ_SECONDS) * 4 + 60)) \
+	        "$(HERE)/build/fuzz/fuzz_$$target" -max_len=16384 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
+	        -artifact_prefix="$(HERE)/build/fuzz/found/$$target-" "$(HERE)/build/fuzz/corpus/$$target" \
+	        "$(HERE)/build/fuzz/seeds/$$target") >build/fuzz/$$target.log 2>&1 || failed="$$failed $$target"; \
+	    grep -E "not so|ERROR|SUMMARY|runtime error|^stat::(number|average|peak)" build/fuzz/$$target.log; \
+	done; \
+	if [ -n "$$failed" ]; then echo "FAILED:$$failed; see build/fuzz/*.log and build/fuzz/found"; exit 1; fi
+
+fuzz-short: ## the same for a minute
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=60
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES) $(CORE_HEADERS) $(wildcard tests/fuzz/*.h) Makefile
+	@command -v "$(CLANG)" >/dev/null || { echo "fuzzing needs clang with libFuzzer: apt-get install clang"; exit 1; }
+	@mkdir -p $(@D)
+	@$(CLANG) $(FUZZ_FLAGS) -o $@ $(filter %.c,$^)
+
+build/fuzz/make_seeds: tests/fuzz/make_seeds.c $(CORE_HEADERS) tests/fuzz/remains.h
+	@mkdir -p $(@D)
+	@$(CC) $(CORE_FLAGS) -O1 -o $@ $<
+
+# A capture of BIG_EVENTS (1.3 GB for a billion), and its tree: is it right, how fast, in how much memory?
+
+BIG_EVENTS ?= 1000000000
+BIG_RUNS ?= 3
+
+big: build/big/make_capture build/big/read_capture ## a capture of a billion events, read (BIG_EVENTS=20000000: of less)
+	@trap 'rm -f build/big/big.pmt' EXIT && need=$$(($(BIG_EVENTS) / 500000 + 100)) && \
+	if [ "$$(df -Pm build/big | awk 'NR == 2 { print $$4 }')" -lt "$$need" ]; then \
+	    echo "build/big needs $$need MB of free disk"; exit 1; fi && \
+	build/big/make_capture build/big/big.pmt $(BIG_EVENTS) && build/big/read_capture build/big/big.pmt $(BIG_RUNS)
+
+build/big/%: tests/big/%.c $(CORE_SOURCES) $(CORE_HEADERS) Makefile
+	@mkdir -p $(@D)
+	@$(CC) $(CORE_FLAGS) -O2 -o $@ $(filter %.c,$^)
 
 # --- measuring ------------------------------------------------------------------------------------------------------
 

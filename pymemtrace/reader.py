@@ -476,7 +476,7 @@ class _Text(Capture):
         foot = self._scan().foot
         first = next((i for i in range(len(foot) - 1, -1, -1) if foot[i].startswith("# events: ")), None)
         if first is None:
-            return {}
+            return _pairs(foot[-2:]) if foot[-1:] == ["# end recovered"] else {}
         while first and foot[first - 1][2:].startswith(_FOOT_KEYS):
             first -= 1
         return _pairs(foot[first:])

@@ -84,7 +84,7 @@ static void put_header(FILE *f, const pmt_recorder *r, const char *engine_why)
     if (o->keep > 0) {
         fprintf(f, "# keep: %lld\n", (long long)o->keep);
     }
-    if (r->ring_path != NULL) {
+    if (r->ring_ours) {
         fputs("# ring: file\n", f);
     }
     else {

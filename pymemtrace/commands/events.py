@@ -8,6 +8,7 @@ import sys
 
 from ..errors import CommandError
 from ..reader import Capture, read
+from ..reporters import printable
 from . import files, options
 
 LOGS = ("all", "threshold", "previous")
@@ -16,7 +17,7 @@ HELP = """\
 usage: python -m pymemtrace events FILE [options]
 
 Print the events of a capture (*.pmt) as a text log: one line an event, the same that `run` would have written as text.
-A text log is copied as it is. Where a capture was cut, the log ends there, without `# end`.
+A text log is copied as it is. Where a capture was cut, the log ends there, without `# end`, and stderr says so.
 
   --log MODE         which events become rows
                        all        every event (the default): 220 bytes a row
@@ -64,6 +65,9 @@ def main(argv: list[str]) -> int:
         with files.sentences():
             capture = read(paths[0])
             _write(capture, values.get("output"), "force" in values, log, threshold, "no-comments" not in values)
+        if capture.why is not None:
+            hint = f"; python -m pymemtrace recover {printable(capture.path)}" if capture.left_over else ""
+            sys.stderr.write(f"pymemtrace events: {printable(capture.why)}{hint}\n")
         return 0
 
     return files.quietly(print_it)

@@ -229,6 +229,7 @@ static void flush(binary_sink *s, uint64_t at, pmt_pair now)
         else {
             write_block(s, &s->events);
         }
+        s->base.rows += s->error == 0 ? s->events.events : 0;
     }
     begin_block(s, at);
     next_segment(s);
@@ -333,7 +334,6 @@ static int binary_records(pmt_sink *base, const uint64_t *words, uint64_t mask, 
             p = put_event(s, p, (uint32_t)word);
             s->event++;
             s->events.events++;
-            s->base.rows++;
             from++;
             continue;
         }

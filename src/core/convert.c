@@ -220,7 +220,7 @@ int pmt_convert(pmt_reader *r, pmt_output *o, pmt_log log, uint64_t threshold, b
         rc = convert_block(r, sink, &s, &filter, log);
     }
     rc = rc == 0 && found < 0 ? found : rc;
-    if (rc == 0 && r->end_text != NULL && comments) {
+    if (rc == 0 && r->complete && comments) {
         rc = put_end(r, sink);
     }
     *rows = sink == NULL ? 0 : sink->rows;

@@ -92,6 +92,7 @@ static int create_unique(pmt_output *o)
     }
     free(o->path);
     o->path = name;
+    o->made = true;
     return fd;
 }
 
@@ -129,6 +130,7 @@ static int create(pmt_output *o)
     }
     int fd = open(o->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd >= 0 || errno != EEXIST) {
+        o->made = fd >= 0;
         return fd < 0 ? -errno : fd;
     }
     if (o->flags & PMT_OPEN_OVERWRITE) {

@@ -22,6 +22,7 @@ typedef struct pmt_output {
     bool special;      /* a device or pipe: used as it is, never created, cut or reopened */
     bool created;      /* opened once already: opening again means to go on with the same file */
     bool high;         /* was opened in the program's table */
+    bool made;         /* there was no such file before */
     int64_t size;      /* bytes written */
     dev_t dev;
     ino_t ino;         /* the file itself, to know it again */

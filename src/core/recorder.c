@@ -171,55 +171,63 @@ static int create_ring(pmt_recorder *r)
     return rc;
 }
 
+/* The ring comes first, so that where there is no room for it nothing was replaced; but a name that has yet to be found
+ * free is the output's. */
+static int create_files(pmt_recorder *r, const char **path)
+{
+    bool named = !(r->output.flags & PMT_OPEN_UNIQUE);
+    int rc = named ? 0 : create_output(r, path);
+    if (rc < 0) {
+        return rc;
+    }
+    r->ring_path = beside(r->output.path, ".ring");
+    rc = r->ring_path == NULL ? -ENOMEM : create_ring(r);
+    r->ring_ours = rc == 0;
+    if (rc == -EEXIST || rc == -ENOMEM || rc == -ENOSPC || rc == -EDQUOT) {
+        *path = r->ring_path;
+        return rc;
+    }
+    r->ring_error = rc;
+    return named ? create_output(r, path) : 0;
+}
+
+static void describe(const pmt_recorder *r, pmt_ring_shared *s)
+{
+    s->output_dev = r->output.dev;
+    s->output_ino = r->output.ino;
+    s->pid = (uint32_t)r->pid;
+    s->pid_start = pmt_process_start_ticks(r->pid);
+    s->process_start_ns = r->process_start_ns;
+    s->first = r->first_pair;
+    s->ns_per_clock = 1e9 * (1 << PMT_CLOCK_SHIFT) / r->gate.ticks_per_second;
+    s->page = (uint32_t)r->rss.page;
+    s->keep = r->source.keep;
+    s->comments = r->options.comments;
+    s->format = r->options.binary                      ? PMT_RING_CAPTURE
+                : r->options.log == PMT_LOG_PREVIOUS ? PMT_RING_PREVIOUS
+                                                      : PMT_RING_ALL;
+}
+
 int pmt_recorder_create(pmt_recorder *r, const char **path)
 {
     int rc = 0;
     *path = r->output.path;
-    bool file = r->options.has_file && !r->output.special;
-    if (file) {
-        r->ring_path = beside(r->output.path, ".ring");
-        if (r->ring_path == NULL) {
-            return -ENOMEM;
-        }
-        if (!(r->output.flags & PMT_OPEN_UNIQUE) && access(r->ring_path, F_OK) == 0) {
-            *path = r->ring_path;
-            return -EEXIST;
-        }
-        rc = create_output(r, path);
+    if (r->options.has_file && !r->output.special) {
+        rc = create_files(r, path);
         if (rc < 0) {
             return rc;
         }
-        free(r->ring_path);
-        r->ring_path = beside(r->output.path, ".ring"); /* of the name that was free */
-        rc = r->ring_path == NULL ? -ENOMEM : create_ring(r);
-        if (rc == -EEXIST || rc == -ENOMEM || rc == -ENOSPC || rc == -EDQUOT) {
-            *path = r->ring_path;
-            return rc;
-        }
-        r->ring_error = rc;
     }
     else if (r->options.keep > 0) {
         return -ESPIPE;
     }
-    if (!file || rc < 0) {
-        free(r->ring_path);
-        r->ring_path = NULL;
+    if (!r->ring_ours) {
         r->source.definitions = NULL;
         rc = pmt_ring_init(&r->ring, &r->arena, ring_words(r), -1);
     }
-    pmt_ring_shared *s = r->ring.s;
     if (rc == 0) {
-        s->pid = (uint32_t)r->pid;
-        s->pid_start = pmt_process_start_ticks(r->pid);
-        s->process_start_ns = r->process_start_ns;
-        s->first = r->first_pair;
-        s->ns_per_clock = 1e9 * (1 << PMT_CLOCK_SHIFT) / r->gate.ticks_per_second;
-        s->page = (uint32_t)r->rss.page;
-        s->keep = r->source.keep;
-        s->comments = r->options.comments;
-        s->format = r->options.binary                      ? PMT_RING_CAPTURE
-                    : r->options.log == PMT_LOG_PREVIOUS ? PMT_RING_PREVIOUS
-                                                          : PMT_RING_ALL;
+        describe(r, r->ring.s);
+        pmt_ring_ready(&r->ring);
         r->writer.second = r->source.segment != NULL ? r->source.segment : r->source.definitions;
     }
     return rc;
@@ -229,17 +237,27 @@ int pmt_recorder_create(pmt_recorder *r, const char **path)
  * without these files: a kill loses from there on what is not yet written. */
 static void remove_leftovers(pmt_recorder *r)
 {
-    if (r->ring_path != NULL) {
-        unlink(r->ring_path);
+    if (r->ring_ours) {
         if (r->source.definitions != NULL) {
-            unlink(r->second.path);
+            unlink(r->second.path); /* first: a ring whose end is written needs nothing else */
         }
-        free(r->ring_path);
-        r->ring_path = NULL;
+        unlink(r->ring_path);
+        r->ring_ours = false;
         if (r->writer.second == r->source.definitions) {
             r->writer.second = NULL;
         }
         r->source.definitions = NULL;
+    }
+}
+
+/* A start that failed leaves no file that was not there. */
+static void take_back(pmt_recorder *r)
+{
+    if (r->output.made && !r->writer.begun) {
+        unlink(r->output.path);
+        if (r->source.segment != NULL && r->second.made) {
+            unlink(r->second.path);
+        }
     }
 }
 
@@ -309,6 +327,7 @@ void pmt_recorder_free(pmt_recorder *r)
         r->sink->close(r->sink);
     }
     remove_leftovers(r); /* of a start that failed */
+    take_back(r);
     pmt_writer_free(&r->writer);
     pmt_output_close(&r->output); /* a device or pipe, kept open for a fork */
     pmt_output_free(&r->output);
@@ -327,8 +346,8 @@ void pmt_recorder_free(pmt_recorder *r)
 void pmt_recorder_forget(pmt_recorder *r)
 {
     r->writer.running = false; /* its thread is the parent's, */
-    free(r->ring_path);        /* and so are the files */
-    r->ring_path = NULL;
+    r->ring_ours = false;      /* and so are the files */
+    r->output.made = false;
     r->output.fd.fd = r->output.special ? r->output.fd.fd : -1; /* a number of that thread's own table */
     pmt_recorder_free(r);
 }

@@ -70,7 +70,8 @@ typedef struct pmt_recorder {
     /* parts */
     pmt_arena arena;
     pmt_output output, second; /* second: a log's definitions or a capture's segment */
-    char *ring_path;         /* owned (malloc); NULL: the ring is anonymous */
+    char *ring_path;         /* owned (malloc) */
+    bool ring_ours;          /* the ring is that file; else it is anonymous */
     int ring_error;          /* -errno: why it is, 0: the output is no regular file */
     uint8_t *scratch;        /* for a definition, PMT_MAX_DEFINE bytes; NULL: nobody needs definitions */
     pmt_source source;

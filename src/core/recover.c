@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,15 @@ static bool valid(const remains *m, int64_t size)
            (c->output > 0 || m->head == 0);
 }
 
+/* Was it killed before it could record anything? Then there is nothing in the output either. */
+static bool unborn(const remains *m)
+{
+    static const char none[sizeof m->s.magic];
+    struct stat st;
+    return memcmp(m->s.magic, none, sizeof none) == 0 && atomic_load_explicit(&m->s.head, memory_order_relaxed) == 0 &&
+           (stat(m->path, &st) < 0 ? errno == ENOENT : st.st_size == 0);
+}
+
 static int read_ring(remains *m)
 {
     struct stat st;
@@ -85,8 +95,12 @@ static int read_ring(remains *m)
         return errno == ENOENT ? 1 : refuse(m, -errno, "%s cannot be opened: %s", m->ring_path, strerror(errno));
     }
     int rc = 0;
-    if (fstat(fd, &st) < 0 || pread(fd, &m->s, sizeof m->s, 0) != (ssize_t)sizeof m->s ||
-        memcmp(m->s.magic, PMT_RING_MAGIC, sizeof m->s.magic) != 0) {
+    ssize_t n = pread(fd, &m->s, sizeof m->s, 0);
+    if (n >= 0 && unborn(m)) {
+        m->s = (pmt_ring_shared){0};
+    }
+    else if (n != (ssize_t)sizeof m->s || fstat(fd, &st) < 0 ||
+             memcmp(m->s.magic, PMT_RING_MAGIC, sizeof m->s.magic) != 0) {
         rc = refuse(m, -EBADMSG, "%s is not the ring of a recording", m->ring_path);
     }
     else if (m->s.version != 1) {
@@ -103,7 +117,7 @@ static int read_ring(remains *m)
             rc = refuse(m, -EBADMSG, "%s is damaged: its header contradicts itself", m->ring_path);
         }
     }
-    if (rc == 0) {
+    if (rc == 0 && m->s.words > 0) {
         size_t bytes = (size_t)m->s.words * 8, done = 0;
         m->words = malloc(bytes);
         for (ssize_t n = 1; m->words != NULL && done < bytes && n > 0; done += n > 0 ? (size_t)n : 0) {
@@ -317,23 +331,56 @@ static int put_back(remains *m)
     return rc;
 }
 
+/* All is written: if we are killed while the files are removed, the next time there is only that to do. */
+static int note_done(remains *m)
+{
+    pmt_checkpoint c = m->c;
+    uint32_t other = 1 - (m->s.chosen & 1);
+    int fd = open(m->ring_path, O_WRONLY | O_CLOEXEC), rc = fd < 0 ? -errno : 0;
+    c.ended = 1;
+    c.tail = m->head;
+    off_t at = (off_t)(offsetof(pmt_ring_shared, checkpoints) + other * sizeof c);
+    if (rc == 0 && (pwrite(fd, &c, sizeof c, at) != (ssize_t)sizeof c ||
+                    pwrite(fd, &other, sizeof other, offsetof(pmt_ring_shared, chosen)) != (ssize_t)sizeof other)) {
+        rc = -EIO;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return rc < 0 ? refuse(m, rc, "%s cannot be written: %s", m->ring_path, strerror(-rc)) : 0;
+}
+
+/* Killed before its first event: if the file is the one that it had made or found empty, then there is a piece of a header
+ * in it at most. */
+static void empty_output(const remains *m)
+{
+    struct stat st;
+    if (m->s.words > 0 && stat(m->path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_dev == m->s.output_dev &&
+        (uint64_t)st.st_ino == m->s.output_ino && truncate(m->path, 0) < 0) {
+        return; /* it is no less true for that */
+    }
+}
+
 int pmt_recover(const char *path, pmt_recovered *out)
 {
     remains m = {.path = path, .ring_path = beside(path, ".ring"), .sites_path = beside(path, ".sites"), .out = out};
     *out = (pmt_recovered){0};
     m.output.fd.fd = m.segment.fd.fd = -1;
     int rc = m.ring_path == NULL || m.sites_path == NULL ? refuse(&m, -ENOMEM, "no memory") : read_ring(&m);
-    /* Where all is written, only the removal was missing; where no event was recorded, the beginning of the file. */
-    if (rc == 0 && m.c.output > 0 && !(m.c.ended && m.c.tail == m.head)) {
+    if (rc == 0 && m.c.output == 0) {
+        empty_output(&m);
+    }
+    else if (rc == 0 && !(m.c.ended && m.c.tail == m.head)) { /* else only the removal was missing */
         rc = open_output(&m);
         rc = rc < 0 ? rc : read_definitions(&m);
         rc = rc < 0 ? rc : put_back(&m);
+        rc = rc < 0 ? rc : note_done(&m);
         pmt_output_close(&m.output);
         pmt_output_close(&m.segment);
     }
     if (rc == 0) {
-        unlink(m.ring_path);
         unlink(m.sites_path);
+        unlink(m.ring_path);
     }
     if (m.reading) {
         pmt_reader_close(&m.definitions);

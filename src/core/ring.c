@@ -35,11 +35,17 @@ int pmt_ring_init(pmt_ring *r, pmt_arena *a, uint32_t words, int fd)
     }
     r->words = (uint64_t *)((char *)r->s + PMT_RING_HEADER);
     r->mask = words - 1;
-    memcpy(r->s->magic, PMT_RING_MAGIC, sizeof r->s->magic);
     r->s->version = 1;
     r->s->bytes = PMT_RING_HEADER;
     r->s->words = words;
     return 0;
+}
+
+void pmt_ring_ready(pmt_ring *r)
+{
+    /* release: what a killed process leaves has its magic only if it has all that stands before. */
+    atomic_thread_fence(memory_order_release);
+    memcpy(r->s->magic, PMT_RING_MAGIC, sizeof r->s->magic);
 }
 
 void pmt_ring_free(pmt_ring *r, pmt_arena *a)

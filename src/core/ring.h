@@ -41,6 +41,7 @@ typedef struct pmt_ring_shared {
     uint32_t version, bytes;            /* of the recorder's layout; of the header page */
     uint64_t words;                     /* a power of two */
     uint32_t pid, format;               /* format: pmt_ring_format */
+    uint64_t output_dev, output_ino;    /* the file that it belongs to */
     uint64_t pid_start;                 /* field 22 of /proc/PID/stat: tells the process from a later one of that PID */
     int64_t process_start_ns;
     pmt_pair first;                     /* clock pair at the start */
@@ -69,6 +70,7 @@ typedef struct pmt_ring {
 
 /* words: a power of two. fd: a new file of this process, or -1: anonymous. 0 or -errno (-ENOSPC: no room for the file). */
 int pmt_ring_init(pmt_ring *r, pmt_arena *a, uint32_t words, int fd);
+void pmt_ring_ready(pmt_ring *r);                              /* its header is filled in: it can be recovered */
 void pmt_ring_free(pmt_ring *r, pmt_arena *a);                 /* both threads must have stopped; a zeroed ring is fine */
 void pmt_ring_keep(pmt_ring *r, const pmt_checkpoint *c);      /* writer: this holds from now on */
 

@@ -251,7 +251,7 @@ static __attribute__((noinline)) uint32_t turn(pmt_tree *t, pmt_place *places, u
 /* 0 or -ENOMEM */
 static int begin_ways(pmt_tree *t, pmt_dictionary *d)
 {
-    if (t->used_room < d->high) {
+    if (t->used_room < d->by_site_room) {
         uint32_t *used = realloc(t->used, d->by_site_room * sizeof *used);
         if (used == NULL) {
             return -ENOMEM;
@@ -356,10 +356,10 @@ typedef struct run { /* of usual events */
     uint32_t previous;
 } run;
 
-/* Items of one or two bytes: predicted sites with a way, RSS unchanged. Nothing else is in this loop, so that all of it
- * stays in registers. */
+/* Items of one or two bytes: predicted sites, RSS unchanged. Nothing else is in this loop, so that all of it stays in
+ * registers. */
 static __attribute__((noinline)) void take_usual(run *state, const uint8_t *stop, pmt_place *places,
-                                                             const uint32_t *successor)
+                                                 const uint32_t *successor, pmt_tree *t, int64_t rss)
 {
     run s = *state;
     const uint64_t stamp = s.key >> 32 << 32;
@@ -368,22 +368,28 @@ static __attribute__((noinline)) void take_usual(run *state, const uint8_t *stop
         uint32_t site = successor[s.previous], more = 0;
         pmt_place *place = &places[site]; /* site 0, after one that had no successor yet, has no way */
         if (unlikely(time >= PMT_TIME_BYTE)) {
-            if (time > PMT_TIME_BYTE) {
+            if (time > PMT_TIME_BYTE || site == 0) {
                 break;
             }
-            more = s.p[1];
-        }
-        if (unlikely(place->way != s.key)) {
-            break;
-        }
-        if (unlikely(time == PMT_TIME_BYTE)) {
-            s.p++;
+            more = *++s.p;
             s.counted++;
         }
-        place->times++;
-        place->clock += time + more;
         s.clock += time + more;
-        s.key = stamp | place->to;
+        if (likely(place->way == s.key)) {
+            place->times++;
+            place->clock += time + more;
+            s.key = stamp | place->to;
+        }
+        else if (site == 0) {
+            s.clock -= time;
+            break;
+        }
+        else {
+            s.key = stamp | turn(t, places, site, (uint32_t)s.key, time + more, rss);
+            if (unlikely((uint32_t)s.key == UINT32_MAX)) {
+                break;
+            }
+        }
         s.previous = pmt_reader_place(site);
         s.p++;
     } while (likely(s.p < stop));
@@ -419,12 +425,15 @@ int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
     for (;;) {
         if (likely(p < stop)) {
             run usual = {p, counted, clock, stamp | top, previous};
-            take_usual(&usual, stop, places, successor);
+            take_usual(&usual, stop, places, successor, t, rss);
             p = usual.p;
             counted = usual.counted;
             clock = usual.clock;
             top = (uint32_t)usual.key;
             previous = usual.previous;
+            if (unlikely(top == UINT32_MAX)) {
+                goto done;
+            }
             if (p >= stop) {
                 continue;
             }
@@ -549,6 +558,7 @@ done:
     }
     end_ways(t, places);
     move_to_before(t->nodes);
+    left -= (uint32_t)(p - counted);
     t->events += announced - left;
     if (announced != left) {
         t->clock_last = clock;

@@ -202,8 +202,10 @@ static void *run(void *arg)
     int rc = open_output(w);
     if (rc == 0 && !w->begun) {
         rc = w->sink->begin(w->sink, w->text, w->text_len);
-        w->begun = true;
-        note_progress(w, atomic_load_explicit(&w->ring->s->tail, memory_order_relaxed), false);
+        w->begun = rc == 0;
+        if (rc == 0) {
+            note_progress(w, atomic_load_explicit(&w->ring->s->tail, memory_order_relaxed), false);
+        }
     }
     if (rc == 0 && w->before_end >= 0) { /* the end was written too early: an exec that failed */
         static const char failed[] = "# exec failed, recording goes on\n";

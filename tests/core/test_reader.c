@@ -1,12 +1,15 @@
 /* Captures read back: what a small one holds, what is wrong with wrong ones, and no byte of one that can crash. */
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "capture_builder.h"
 #include "check.h"
+#include "core/convert.h"
 #include "core/reader.h"
+#include "core/recover.h"
 
 #define PATH "capture.pmt"
 
@@ -316,6 +319,12 @@ static void no_captures(void)
     b_file(&b, 4096);
     definitions(&b);
     SAYS("block at offset 16 is not the header of a recording", -EBADMSG);
+    for (size_t at = 16 + 48; at <= 16 + 72; at += at == 16 + 48 ? 16 : 8) { /* the process's start, and the pair */
+        small(&b);
+        b_number(&b, at, UINT64_C(1) << 63, 8);
+        b_fix_crc(b.bytes, b.n, 16);
+        SAYS("block at offset 16 has an impossible time", -EBADMSG);
+    }
     CHECK_INT(pmt_reader_open(&r, "."), -EBADMSG);
     CHECK(strstr(r.why, "no regular file") != NULL);
     CHECK_INT(pmt_reader_rewind(&r), -EBADF);
@@ -402,6 +411,15 @@ static void wrong_blocks(void)
     field(48, UINT64_MAX, 8);
     SAYS("has an impossible clock", 0);
     start();
+    field(64, (UINT64_C(1) << 62) + 1, 8);
+    SAYS("has an impossible time", 0);
+    start();
+    field(72, (UINT64_C(1) << 61) + 1, 8);
+    SAYS("has an impossible time", 0);
+    start();
+    field(72, (uint64_t)INT64_MIN, 8);
+    SAYS("has an impossible time", 0);
+    start();
     field(16, 99, 8);
     SAYS("is out of order", 0);
     start();
@@ -447,6 +465,7 @@ static void wrong_items(void)
         {{0x01, 5, 24, 1, 1}, 5, "charges a peak to a site that is not defined"},
         {{0x01, 5, 15, 1, 1}, 5, "charges a peak to a site that is not defined"},
         {{0x01, 5, 16, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 1}, 13, "is an impossible peak"},
+        {{0x01, 5, 0, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1}, 14, "is a peak of an impossible event"},
         {{0x01, 6, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1}, 12, "is an impossible change"},
         {{0x01, 7, 2, 0}, 4, "neither begins nor ends"},
         {{0x01, 7, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1}, 13, "makes the RSS impossible"},
@@ -702,6 +721,103 @@ static void many_sites(void)
     pmt_reader_close(&r);
 }
 
+static void empty_blocks(void) /* nothing was read yet: there is no buffer, but an address is needed */
+{
+    pmt_reader r;
+    pmt_item item;
+    memset(&b, 0, sizeof b);
+    b_file(&b, 4096);
+    b_text(&b, B_TEXT, "");
+    b_text(&b, B_TEXT, "");
+    b_begin(&b, B_DEFINITIONS);
+    b_finish(&b);
+    b_begin(&b, B_EVENTS);
+    b_finish(&b);
+    b_text(&b, B_END, "");
+    b_save(b.bytes, b.n, PATH);
+    b_free(&b);
+    CHECK_INT(pmt_reader_open(&r, PATH), 0);
+    CHECK_BYTES(r.text, r.text_len, "", 0);
+    CHECK_INT(pmt_reader_block(&r), 1);
+    CHECK_INT(pmt_reader_item(&r, &item), PMT_ITEM_NONE);
+    CHECK_INT(pmt_reader_block(&r), 0);
+    CHECK(r.complete && r.end_text != NULL && r.end_len == 0);
+    pmt_reader_close(&r);
+}
+
+static ssize_t swallow(int fd, const void *bytes, size_t n)
+{
+    (void)fd, (void)bytes;
+    return (ssize_t)n;
+}
+
+/* Times as far apart as they may be: printing them must not leave what numbers can hold. */
+static void far_times(void)
+{
+    pmt_reader r;
+    pmt_output o = {.fd.fd = -1};
+    uint64_t rows;
+    b_start(&b, 4096, 1000, 40960);
+    b_number(&b, 16 + 48, 0 - (UINT64_C(1) << 61), 8);
+    b_number(&b, 16 + 72, 0 - (UINT64_C(1) << 61), 8);
+    b_fix_crc(b.bytes, b.n, 16);
+    definitions(&b);
+    for (int i = 0; i < 4; i++) {
+        b_begin(&b, B_EVENTS);
+        b_event(&b, UINT64_C(1) << 59, 16, 0);
+        b_event(&b, UINT64_C(1) << 59, 21, 1);
+        b_finish(&b);
+        b_number(&b, b.block + 64, 1001 + (unsigned)i, 8); /* a unit is as long as can be */
+        b_number(&b, b.block + 72, i % 2 ? 0 - (UINT64_C(1) << 61) : UINT64_C(1) << 61, 8);
+        b_fix_crc(b.bytes, b.n, b.block);
+    }
+    b_text(&b, B_END, "# end\n");
+    b_save(b.bytes, b.n, PATH);
+    b_free(&b);
+    pmt_sys_write = swallow;
+    CHECK_INT(pmt_reader_open(&r, PATH), 0);
+    CHECK_INT(pmt_convert(&r, &o, PMT_LOG_ALL, 0, true, &rows), 0);
+    CHECK_INT(rows, 8);
+    CHECK(r.complete);
+    pmt_reader_close(&r);
+    pmt_sys_write = write;
+    pmt_timeline t = {.from = {0, PMT_NS_LIMIT}, .slope = 0.0 / (double)rows, .start_ns = -PMT_NS_LIMIT};
+    for (int i = 0; i < 3; i++) {
+        CHECK(pmt_timeline_us(&t, UINT64_C(1) << 62) <= 3 * PMT_NS_LIMIT / 1000);
+        t.slope = i == 0 ? 1e300 : (double)NAN;
+        t.start_ns = PMT_NS_LIMIT;
+    }
+}
+
+/* What a killed recorder left says impossible things: refused, nothing is touched. */
+static void wrong_remains(void)
+{
+    static uint8_t ring[PMT_RING_HEADER + 16 * 8];
+    for (int i = 0; i < 8; i++) {
+        pmt_ring_shared s = {.magic = PMT_RING_MAGIC, .version = 1, .bytes = PMT_RING_HEADER, .words = 16, .page = 4096,
+                             .format = PMT_RING_CAPTURE, .ns_per_clock = 25};
+        pmt_checkpoint *c = &s.checkpoints[0];
+        pmt_recovered out;
+        c->output = 1;
+        switch (i) {
+        case 0: s.ns_per_clock = (double)NAN; break;
+        case 1: s.ns_per_clock = 1e300; break;
+        case 2: s.first.ns = INT64_MAX; break;
+        case 3: s.process_start_ns = INT64_MIN; break;
+        case 4: c->timeline.from.ns = INT64_MIN; break;
+        case 5: c->timeline.start_ns = INT64_MAX; break;
+        case 6: c->rss_shown = INT64_MIN; break;
+        default: c->clock = UINT64_MAX;
+        }
+        memcpy(ring, &s, sizeof s);
+        b_save(ring, sizeof ring, PATH ".ring");
+        b_save("x", 1, PATH);
+        CHECK_INT(pmt_recover(PATH, &out), -EBADMSG);
+        CHECK(strstr(out.why, "its header contradicts itself") != NULL);
+        CHECK_INT(unlink(PATH ".ring"), 0);
+    }
+}
+
 static void long_texts(void) /* in several blocks */
 {
     pmt_reader r;
@@ -741,6 +857,9 @@ int main(void)
 {
     crc();
     many_sites();
+    empty_blocks();
+    far_times();
+    wrong_remains();
     long_texts();
     reads_all();
     truncated_anywhere();

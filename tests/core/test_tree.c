@@ -341,6 +341,113 @@ static void not_the_programs_own(void)
     done();
 }
 
+/* RETURNs alone tell that an exception passes through, or that a generator waits and goes on later. */
+static void unwinding_and_generators(void)
+{
+    start();
+    b_event(&b, 1, F, 0);
+    b_event(&b, 1, G, 0);
+    b_event(&b, 1, H, 0);
+    b_event(&b, 1, F, 0);          /* f, g, h, f, len: len raises, and all but the first f let it pass */
+    b_event(&b, 1, LEN, 0);
+    b_event(&b, 1, LEN_RAISES, 1);
+    b_event(&b, 1, F_END, 2);
+    b_event(&b, 1, H_END, 4);
+    b_event(&b, 1, G_END, 8);
+    b_event(&b, 1, LEN, 16);       /* the first f handles it */
+    b_event(&b, 1, LEN_END, 0);
+    for (int i = 0; i < 3; i++) {  /* g yields: its place in the stack is that of who resumes it */
+        b_event(&b, 1, G, 0);
+        b_event(&b, 1, G_END, 10);
+    }
+    b_event(&b, 1, H, 0);
+    b_event(&b, 1, G, 0);
+    b_event(&b, 1, G_END, 100);
+    b_event(&b, 1, H_END, 0);
+    b_event(&b, 1, F_END, 0);
+    read_tree();
+    IS(node("f/g/h/f/len"), 1, 1, 0, 101, 1);
+    IS(node("f/g/h/f"), 1, 2, 0, 103, 2);
+    IS(node("f/g/h"), 1, 4, 0, 107, 2);
+    IS(node("f/g"), 4, 8 + 30, 0, 161, 2 + 3);
+    IS(node("f/len"), 1, 0, 0, 131, 1);
+    IS(node("f/h/g"), 1, 100, 0, 261, 1);
+    IS(node("f"), 1, 16, 0, 261, 1 + 1 + 3 + 1 + 1);
+    CHECK_INT(t.unmatched + t.skipped + t.returns_before, 0);
+    done();
+}
+
+/* The largest RSS counts that was seen while a node was on top: not what others had, not what came back down. */
+static void peaks(void)
+{
+    start();
+    b_event(&b, 1, F, 0);
+    for (int round = 0; round < 3; round++) { /* the second time all is as usual, the third RSS is less */
+        b_event(&b, 1, LEN, 0);
+        b_event(&b, 1, LEN_END, round == 2 ? -60 : 0);
+        b_event(&b, 1, G, 0);
+        b_event(&b, 1, G_LEN, round == 1 ? 50 : 0);
+        b_event(&b, 1, G_LEN_END, round == 1 ? -20 : 0);
+        b_event(&b, 1, G_END, 0);
+    }
+    cut();
+    b_event(&b, 1, LEN, 0); /* RSS rises between two blocks, by an item that is no event */
+    b_nested(&b, true, 100);
+    b_nested(&b, false, 0);
+    b_event(&b, 1, LEN_END, 0);
+    b_event(&b, 1, F_END, 0);
+    read_tree();
+    CHECK_INT(node("f/g")->peak, 150 * P);
+    CHECK_INT(node("f/g/len")->peak, 150 * P);
+    CHECK_INT(node("f/len")->peak, 170 * P);
+    CHECK_INT(node("f")->peak, 170 * P);
+    CHECK_INT(t.rss_peak, 170 * P);
+    CHECK_INT(t.rss_last, 170 * P);
+    done();
+}
+
+static void no_sites(void)
+{
+    b_start(&b, P, 1000, 100 * P);
+    for (int i = 0; i < 2; i++) {
+        b_begin(&b, B_EVENTS);
+        b_message(&b, "hello");
+        b_finish(&b);
+    }
+    b_begin(&b, B_EVENTS);
+    read_tree();
+    CHECK_INT(t.count, PMT_NODE_FIRST);
+    done();
+}
+
+/* More sites than the table of successors has places, and numbers of three bytes. */
+static void many_sites(void)
+{
+    enum { PAIRS = 40000 };
+    b_start(&b, P, 1000, 100 * P);
+    b_begin(&b, B_DEFINITIONS);
+    b_code(&b, 1, 10, "a.py", "f");
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        b_site(&b, 16 + 2 * i, 1, B_CALL, 10, "");
+        b_site(&b, 17 + 2 * i, 1, B_RETURN, 11, "");
+    }
+    b_finish(&b);
+    b_begin(&b, B_EVENTS);
+    for (uint32_t i = 0; i < 3 * PAIRS; i++) {
+        uint32_t pair = i % 3 == 2 ? i % 7 : i % PAIRS;
+        b_event(&b, 1, 16 + 2 * pair, 0);
+        b_event(&b, 2, 17 + 2 * pair, i % 5000 == 0);
+        if (i % 20000 == 19999) {
+            cut();
+        }
+    }
+    read_tree();
+    IS(node("f"), 3 * PAIRS, 24, 0, 124, 6 * PAIRS);
+    IS(&t.nodes[PMT_NODE_BEFORE], 0, 0, 0, 124, 3 * PAIRS - 1);
+    CHECK_INT(t.events, 6 * PAIRS);
+    done();
+}
+
 /* A site that is defined again leads to what it means now. */
 static void defined_again(void)
 {
@@ -371,7 +478,7 @@ static void defined_again(void)
 typedef struct model_node {
     uint32_t parent, key; /* key: what the functions are told apart by */
     uint64_t calls, clock;
-    int64_t up, down;
+    int64_t up, down, peak;
 } model_node;
 
 #define NODES 60000
@@ -410,6 +517,11 @@ static void site_of(uint32_t site, unsigned *what, uint32_t *python, uint32_t *k
     *what = of[site - F].what;
     *python = of[site - F].python;
     *key = of[site - F].key;
+}
+
+static void model_peak(uint32_t node, uint64_t rss)
+{
+    nodes[node].peak = (int64_t)rss > nodes[node].peak ? (int64_t)rss : nodes[node].peak;
 }
 
 static void model_event(uint32_t thread, uint32_t site, int64_t bytes, uint64_t time)
@@ -485,6 +597,11 @@ static void against_the_model(unsigned round)
         if (below(200) == 0) {
             cut();
         }
+        if (below(100) == 0 && i > 0) { /* seen between two events: the top's */
+            uint64_t peak = rss + below(20) * P;
+            b_peak(&b, 0, peak);
+            model_peak(depths[thread] > 0 ? stacks[thread][depths[thread]] : 0, peak);
+        }
         if (below(60) == 0) {
             int64_t grown = (int64_t)below(9) * P - 4 * P;
             b_tracer(&b, grown);
@@ -506,7 +623,9 @@ static void against_the_model(unsigned round)
         int64_t change = i == 0 ? 0 : pages * P - tracer;
         tracer_all += tracer;
         tracer = 0;
+        model_peak(depths[thread] > 0 ? stacks[thread][depths[thread]] : 0, rss);
         model_event(thread, site, change, begun[thread] ? clock - clocks[thread] : 0);
+        model_peak(depths[thread] > 0 ? stacks[thread][depths[thread]] : 0, rss);
         b_event(&b, time, site, pages);
         clocks[thread] = clock;
         begun[thread] = true;
@@ -523,10 +642,10 @@ static void against_the_model(unsigned round)
                                         pmt_names_at(&r.dictionary.sites.names, f->file)->bytes, f->c));
         to[i] = m;
         bad += x->calls != nodes[m].calls || x->clock != nodes[m].clock || x->up != nodes[m].up || x->down != nodes[m].down;
-        bad += x->parent >= i;
+        bad += x->parent >= i || x->peak != nodes[m].peak;
     }
     const pmt_node *x = &t.nodes[PMT_NODE_BEFORE];
-    bad += x->clock != nodes[0].clock || x->up != nodes[0].up || x->down != nodes[0].down;
+    bad += x->clock != nodes[0].clock || x->up != nodes[0].up || x->down != nodes[0].down || x->peak != nodes[0].peak;
     CHECK_INT(bad, 0);
     CHECK_INT(t.events, n);
     CHECK_INT(t.unmatched, unmatched);
@@ -589,6 +708,10 @@ int main(void)
     recursion();
     threads();
     not_the_programs_own();
+    unwinding_and_generators();
+    peaks();
+    no_sites();
+    many_sites();
     defined_again();
     for (unsigned round = 0; round < 150; round++) {
         against_the_model(round);
