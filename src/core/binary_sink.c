@@ -256,7 +256,7 @@ static inline uint8_t *put_event(binary_sink *s, uint8_t *p, uint32_t site)
         }
     }
     if (said) {
-        p = pmt_put_varint(p, site);
+        p = pmt_put_varint(p, pmt_said(site, s->site));
         *next = expected;
     }
     if (s->source->segment != NULL) {

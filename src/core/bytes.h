@@ -31,6 +31,17 @@ static inline int64_t pmt_unzigzag(uint64_t value)
     return (int64_t)(value >> 1 ^ (0 - (value & 1)));
 }
 
+/* A site as an item says it: how far it is from the one before, above the numbers of what is no event. */
+static inline uint64_t pmt_said(uint32_t site, uint32_t before)
+{
+    return 16 + pmt_zigzag((int64_t)site - (int64_t)before);
+}
+
+static inline uint64_t pmt_unsaid(uint64_t said, uint32_t before) /* said: 16 or more; any result, if it was never said */
+{
+    return before + (uint64_t)pmt_unzigzag(said - 16);
+}
+
 typedef struct pmt_bytes {
     const uint8_t *at, *end;
     bool bad;

@@ -695,14 +695,16 @@ pmt_item_kind pmt_reader_item(pmt_reader *r, pmt_item *item)
         else if (time == PMT_TIME_VARINT) {
             time = pmt_get_varint(b);
         }
-        uint64_t site = first & 1 ? pmt_get_varint(b) : r->successor[r->previous];
-        if (site < PMT_SITE_FIRST && !b->bad) {
+        uint32_t place = pmt_reader_place(r->previous);
+        uint64_t said = first & 1 ? pmt_get_varint(b) : 0;
+        uint64_t site = said >= PMT_SITE_FIRST ? pmt_unsaid(said, r->previous) : r->successor[place];
+        if ((first & 1 ? said < PMT_SITE_FIRST : site == 0) && !b->bad) {
             pmt_item_kind kind = PMT_ITEM_NONE;
             if ((first & 1) == 0) {
                 wrong = "expects a successor of a site that had none";
             }
             else {
-                wrong = first != 1 ? "has bits that it must not have" : take_control(r, site, item, &kind);
+                wrong = first != 1 ? "has bits that it must not have" : take_control(r, said, item, &kind);
             }
             if (b->bad || wrong != NULL) {
                 wrong = b->bad ? "is longer than its block" : wrong;
@@ -735,11 +737,11 @@ pmt_item_kind pmt_reader_item(pmt_reader *r, pmt_item *item)
             pmt_reader_fail(r, start, wrong);
             return PMT_ITEM_NONE;
         }
-        if (r->successor[r->previous] == 0) {
-            r->touched[r->touched_count++] = r->previous;
+        if (r->successor[place] == 0) {
+            r->touched[r->touched_count++] = place;
         }
-        r->successor[r->previous] = (uint32_t)site;
-        r->previous = pmt_reader_place(site);
+        r->successor[place] = (uint32_t)site;
+        r->previous = (uint32_t)site;
         r->event.clock += time;
         r->event.event = r->block.first_event + (r->block.events - r->left);
         r->event.site = (uint32_t)site;

@@ -59,7 +59,7 @@ typedef struct pmt_reader {
     pmt_bytes items;
     pmt_event event;         /* state: the event given last */
     uint32_t left;           /* events that the block still announces */
-    uint32_t previous;       /* place of the site of the event before in this block, 0 */
+    uint32_t previous;       /* site of the event before in this block, 0 */
     uint32_t *successor;     /* PMT_NEXT_PLACES, by place; owned */
     uint32_t *touched;       /* places whose successor is not 0; in the same memory */
     uint32_t touched_count;

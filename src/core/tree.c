@@ -365,7 +365,7 @@ static __attribute__((noinline)) void take_usual(run *state, const uint8_t *stop
     const uint64_t stamp = s.key >> 32 << 32;
     do {
         uint8_t first = *s.p, time = (uint8_t)(first >> 2 | first << 6); /* what is announced comes first */
-        uint32_t site = successor[s.previous], more = 0;
+        uint32_t site = successor[pmt_reader_place(s.previous)], more = 0;
         pmt_place *place = &places[site]; /* site 0, after one that had no successor yet, has no way */
         if (unlikely(time >= PMT_TIME_BYTE)) {
             if (time > PMT_TIME_BYTE || site == 0) {
@@ -390,7 +390,7 @@ static __attribute__((noinline)) void take_usual(run *state, const uint8_t *stop
                 break;
             }
         }
-        s.previous = pmt_reader_place(site);
+        s.previous = site;
         s.p++;
     } while (likely(s.p < stop));
     *state = s;
@@ -440,7 +440,7 @@ int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
             const uint8_t *q = p + 1;
             uint32_t first = *p;
             time = (uint8_t)(first >> 2 | first << 6); /* what is announced comes first: one comparison */
-            site = successor[previous];
+            site = successor[pmt_reader_place(previous)];
             if (unlikely(time >= PMT_TIME_BYTE)) {
                 time = first >> 2;
                 if (time >= PMT_TIME_BYTE) {
@@ -450,18 +450,20 @@ int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
                     time += *q++;
                 }
                 if (first & 1) {
-                    site = *q++;
-                    if (site & 0x80) {
-                        site = (site & 0x7F) | (uint32_t)*q++ << 7;
-                        if (unlikely(site & 1u << 14)) {
-                            site = (site & 0x3FFF) | (uint32_t)*q++ << 14;
+                    uint32_t said = *q++;
+                    if (said & 0x80) {
+                        said = (said & 0x7F) | (uint32_t)*q++ << 7;
+                        if (unlikely(said & 1u << 14)) {
+                            said = (said & 0x3FFF) | (uint32_t)*q++ << 14;
                         }
                     }
+                    if (unlikely(said < PMT_SITE_FIRST || said >> 21 != 0)) {
+                        goto slow; /* no event, or more than three bytes */
+                    }
+                    site = (uint32_t)pmt_unsaid(said, previous);
                 }
-                /* a site of four bytes is out of range too: its bit 21 is set; ids that large are not in use ... */
-                if (unlikely(site - PMT_SITE_FIRST >= sites || site >> 21 != 0 ||
-                             pmt_place_what(places[site]) >= PMT_CHARGED)) {
-                    goto slow; /* ... or are decoded there */
+                if (unlikely(site - PMT_SITE_FIRST >= sites || pmt_place_what(places[site]) >= PMT_CHARGED)) {
+                    goto slow;
                 }
                 if (first & 2) {
                     uint32_t change = *q++;
@@ -478,10 +480,11 @@ int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
                     rss = now;
                 }
                 if (first & 1) {
-                    if (successor[previous] == 0) {
-                        r->touched[r->touched_count++] = previous;
+                    uint32_t at = pmt_reader_place(previous);
+                    if (successor[at] == 0) {
+                        r->touched[r->touched_count++] = at;
                     }
-                    successor[previous] = site;
+                    successor[at] = site;
                 }
                 counted += q - p - 1;
             }
@@ -498,7 +501,7 @@ int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
                 goto done;
             }
             clock += time;
-            previous = pmt_reader_place(site);
+            previous = site;
             p = q;
             continue;
         }

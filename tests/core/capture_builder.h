@@ -197,7 +197,8 @@ static inline void b_event(builder *b, uint64_t time, uint32_t site, int64_t pag
         b_varint(b, time);
     }
     if (said) {
-        b_varint(b, site);
+        int64_t far = (int64_t)site - (int64_t)b->previous;
+        b_varint(b, 16 + (uint64_t)(far >= 0 ? 2 * far : -2 * far - 1));
     }
     if (pages != 0) {
         b_zigzag(b, pages);

@@ -70,16 +70,21 @@ def define_thread(number: int, tid: int, name: str | bytes) -> bytes:
     return b"\x03" + varint(number) + varint(tid) + string(name)
 
 
-def item(site: int, time: int = 0, pages: int = 0, *, said: bool = True) -> bytes:
-    """An event. said: the site by a varint; else it must be the one that is predicted."""
+def item(site: int, time: int = 0, pages: int = 0, *, before: int = 0, said: bool = True) -> bytes:
+    """An event. said: the site by how far it is from the one before; else it must be the one that is predicted."""
     bits = 61 if time > 61 else time
     more = b""
     if 62 <= time < 62 + 256:
         bits, more = 62, bytes([time - 62])
     elif time >= 62 + 256:
         bits, more = 63, varint(time)
-    first = int(said) | (2 if pages else 0) | bits << 2
-    return bytes([first]) + more + (varint(site) if said else b"") + (zigzag(pages) if pages else b"")
+    first, far = int(said) | (2 if pages else 0) | bits << 2, site - before
+    return (
+        bytes([first])
+        + more
+        + (varint(16 + (2 * far if far >= 0 else -2 * far - 1)) if said else b"")
+        + (zigzag(pages) if pages else b"")
+    )
 
 
 def thread_item(number: int) -> bytes:
@@ -173,9 +178,9 @@ class Builder:
                 payload += thread_item(step.thread)
                 thread = step.thread
             payload += step.before
-            predicted = follows.get(before) == step.site
-            payload += item(step.site, step.time, step.pages, said=not predicted)
-            follows[before] = before = step.site
+            predicted = follows.get(before % 65536) == step.site
+            payload += item(step.site, step.time, step.pages, before=before, said=not predicted)
+            follows[before % 65536] = before = step.site
             clock += step.time
             rss += step.pages * self.page
         return bytes(payload), clock, rss, thread

@@ -243,7 +243,14 @@ class Decoder:
                 time = 62 + payload.byte()
             elif time == 63:
                 time = payload.varint()
-            said = payload.varint() if first & 1 else follows.get(site % 65536, 0)
+            if first & 1:
+                said = payload.varint()
+                if said >= 16:
+                    said = site + ((said - 16) >> 1 ^ -(said & 1))
+                    if said < 16:
+                        raise Bad("a site")
+            else:
+                said = follows.get(site % 65536, 0)
             pages = payload.zigzag() if first & 2 else 0
             if said < 16:
                 if first != 1:
