@@ -135,7 +135,7 @@ asan-python: $(VENV)/.dev
 	cd build/asan && PYMEMTRACE_SANITIZE=address,undefined $(PY_FROM_ELSEWHERE) setup.py --quiet build_ext --inplace
 	cd build/asan && LD_PRELOAD="$(ASAN_LIBRARIES)" PYTHONMALLOC=malloc PYTHONPATH="$(HERE)/build/asan" \
 	    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-	    $(PY_FROM_ELSEWHERE) -m pytest -m "not not_sanitized" -p no:cacheprovider $(ASAN_TESTS) $(PYTEST)
+	    $(PY_FROM_ELSEWHERE) -m pytest $(PARALLEL) -m "not not_sanitized" -p no:cacheprovider $(ASAN_TESTS) $(PYTEST)
 
 # What reads files that may hold anything, fed with changed captures and left-overs by libFuzzer. FUZZ_SECONDS of CPU time
 # are shared out among the targets; what is found is kept in build/fuzz.
