@@ -8,6 +8,8 @@ UNTRACED = "untraced"
 FLOOR = "floor"
 TEXT_NULL = "text-null"
 TEXT_FILE = "text-file"
+CAPTURE = "capture"
+CPROFILE = "cprofile"
 WRITE = "write"  # not a mode: the bytes of TEXT_FILE, written again by write(2) alone
 
 
@@ -37,6 +39,7 @@ MODES = (
     Mode("previous", "threshold + previous", "tracer", {"log": "previous"}),
     Mode(TEXT_NULL, "every event as text, to /dev/null", "tracer", {"log": "all"}, output="null"),
     Mode(TEXT_FILE, "every event as text, to a file", "tracer", {"log": "all"}),
+    Mode(CAPTURE, "every event to a capture", "tracer", {"format": "binary"}),
     Mode(
         "gate-off",
         "RSS at every event, gate off",
@@ -44,7 +47,7 @@ MODES = (
         {"compute": "rss", "log": "none"},
         environment={"PYMEMTRACE_GATE": "off"},
     ),
-    Mode("cprofile", "cProfile", "cprofile"),
+    Mode(CPROFILE, "cProfile", "cprofile"),
 )
 BY_NAME = {mode.name: mode for mode in MODES}
 

@@ -141,7 +141,7 @@ def targets(found: Measurement) -> list[Target]:
     least = {name: own.least for name, own in mode_summaries(found).items()}
     judged = []
     if modes.FLOOR in least:
-        for name, limit in (("rss", 1.15), ("threshold", 1.2), ("previous", 1.2)):
+        for name, limit in (("rss", 1.15), ("threshold", 1.2), ("previous", 1.2), (modes.CAPTURE, 1.2)):
             if name in least:
                 judged.append(Target(f"{modes.BY_NAME[name].title} / floor", limit, least[name] / least[modes.FLOOR]))
     if modes.UNTRACED in least and modes.TEXT_NULL in least:
@@ -151,6 +151,13 @@ def targets(found: Measurement) -> list[Target]:
         larger = max(2.7 * least[modes.UNTRACED], least[modes.WRITE])
         what = f"{modes.BY_NAME[modes.TEXT_FILE].title} / the larger of 2.7 x untraced and write(2) alone"
         judged.append(Target(what, 1.1, least[modes.TEXT_FILE] / larger))
+    if modes.CAPTURE in least and modes.CPROFILE in least:
+        title = f"{modes.BY_NAME[modes.CAPTURE].title} / {modes.BY_NAME[modes.CPROFILE].title}"
+        judged.append(Target(title, 1.0, least[modes.CAPTURE] / least[modes.CPROFILE]))
+    for run in found.runs:
+        if run.mode == modes.CAPTURE and run.bytes is not None and run.events:
+            judged.append(Target("bytes an event of the capture", 1.5, run.bytes / run.events))
+            break
     return judged
 
 
