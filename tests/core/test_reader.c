@@ -1,85 +1,12 @@
 /* Captures read back: what a small one holds, what is wrong with wrong ones, and no byte of one that can crash. */
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "capture_builder.h"
-#include "check.h"
+#include "capture_dump.h"
 #include "core/convert.h"
-#include "core/reader.h"
 #include "core/recover.h"
 
-#define PATH "capture.pmt"
-
 static builder b; /* 256 KiB: not on the stack */
-static char text[1 << 20];
-static size_t text_len;
-
-static void put(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static void put(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    text_len += (size_t)vsnprintf(text + text_len, sizeof text - text_len, format, args);
-    va_end(args);
-}
-
-/* Everything that is in a capture, as text: the same text for the same content. Number of events. */
-static uint64_t dump(pmt_reader *r)
-{
-    pmt_item item;
-    uint64_t events = 0;
-    text_len = 0;
-    while (pmt_reader_block(r) > 0) {
-        for (pmt_item_kind kind; (kind = pmt_reader_item(r, &item)) != PMT_ITEM_NONE;) {
-            const pmt_event *e = &r->event;
-            const pmt_dictionary *d = &r->dictionary;
-            put("%llu %llu %lld @%u", (unsigned long long)e->event, (unsigned long long)e->clock, (long long)e->rss,
-                e->thread);
-            if (kind == PMT_ITEM_EVENT) {
-                const pmt_site *site = pmt_sites_at(&d->sites, e->site);
-                const pmt_code *code = pmt_sites_code(&d->sites, (uint32_t)(site->key >> 32));
-                const pmt_name *file = pmt_names_at(&d->sites.names, code->file), *name = pmt_names_at(&d->sites.names, code->name);
-                const pmt_name *c = pmt_names_at(&d->sites.names, site->name);
-                put(" %d %.*s#%d %.*s %.*s\n", (int)pmt_site_kind(site), (int)file->len, file->bytes, site->line,
-                    (int)name->len, name->bytes, c == NULL ? 1 : (int)c->len, c == NULL ? "-" : c->bytes);
-                events++;
-            }
-            else if (kind == PMT_ITEM_TEXT) {
-                put(" text %.*s\n", (int)item.text_len, item.text);
-            }
-            else {
-                put(" item %d %u %lld %llu\n", (int)kind, item.site, (long long)item.bytes,
-                    (unsigned long long)item.number);
-            }
-            if (text_len > sizeof text - 4096) {
-                return events;
-            }
-        }
-    }
-    return events;
-}
-
-static void definitions(builder *to)
-{
-    b_begin(to, B_DEFINITIONS);
-    b_thread(to, 0, 4711, "MainThread");
-    b_thread(to, 7, 4712, "");
-    b_code(to, 1, 10, "a.py", "main");
-    b_code(to, 2, 20, "a.py", "work");
-    b_site(to, 16, 1, B_CALL, 10, "");
-    b_site(to, 17, 2, B_CALL, 20, "");
-    b_site(to, 18, 2, B_C_CALL, 21, "len");
-    b_site(to, 19, 2, B_C_RETURN, 21, "len");
-    b_site(to, 20, 2, B_RETURN, 22, "");
-    b_site(to, 21, 1, B_RETURN, 15, "");
-    b_site(to, 22, 2, B_CHARGED, 20, "");
-    b_site(to, 23, 2, B_C_EXCEPT, -1, "open");
-    b_finish(to);
-}
 
 /* A capture with everything in it: two blocks of events, all items, all lengths of times. */
 static void small(builder *to)
@@ -196,30 +123,6 @@ static void crc(void)
         }
     }
     CHECK_INT(bad, 0);
-}
-
-static bool beside; /* captures are to be beside their segments */
-
-/* Opens and reads to the end: what it says. Events in *events. */
-static const char *verdict(const void *bytes, size_t n, int *rc, uint64_t *events)
-{
-    static char why[300];
-    char path[64];
-    pmt_reader r;
-    int fd = memfd_create("capture", MFD_CLOEXEC); /* there are many: a disk would be slow */
-    if (beside) {
-        b_save(bytes, n, PATH);
-    }
-    else if (n > 0 && write(fd, bytes, n) != (ssize_t)n) {
-        abort();
-    }
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    *rc = pmt_reader_open(&r, beside ? PATH : path);
-    close(fd);
-    *events = *rc == 0 ? dump(&r) : 0;
-    snprintf(why, sizeof why, "%s%s", r.complete ? "complete" : "", r.why);
-    pmt_reader_close(&r);
-    return why;
 }
 
 static void truncated_anywhere(void)
@@ -600,93 +503,6 @@ static void dictionary_memory(void)
     CHECK_INT(d.arena.mapped, 0);
 }
 
-/* --keep: blocks of events beside the capture, the oldest removed. */
-static void segments(void)
-{
-    static builder main_file, part[4];
-    pmt_reader r;
-    uint64_t clock = 1000, event = 0, ring = 0;
-    b_start(&main_file, 4096, 1000, 40960);
-    definitions(&main_file);
-    for (unsigned i = 0; i < 4; i++) {
-        memset(&part[i], 0, sizeof part[i]);
-        b_file(&part[i], 4096);
-        part[i].clock = clock;
-        part[i].event = event;
-        part[i].ring = ring;
-        for (int k = 0; k < 2; k++) {
-            b_begin(&part[i], B_EVENTS);
-            b_event(&part[i], 1, 16 + i, 0);
-            b_event(&part[i], 1, 21, 0);
-            b_finish(&part[i]);
-        }
-        clock = part[i].clock;
-        event = part[i].event;
-        ring = part[i].ring;
-        main_file.clock = clock;
-        main_file.event = event;
-        main_file.ring = ring;
-        b_begin(&main_file, B_DEFINITIONS); /* site 17 means something new from here on: 3 and 4 see it, not 1 and 2 */
-        b_site(&main_file, 17, 1, B_CALL, 100 + i, "");
-        b_finish(&main_file);
-    }
-    size_t without_end = main_file.n;
-    b_text(&main_file, B_END, "# end\n");
-    const char *names[] = {PATH ".9", PATH ".10", PATH ".11", PATH ".12"};
-    for (int i = 1; i < 4; i++) { /* the first is gone */
-        b_save(part[i].bytes, part[i].n, names[i]);
-    }
-    b_save("junk", 4, PATH ".ring");
-    b_save("junk", 4, PATH ".07");
-    b_save("junk", 4, PATH ".1x");
-    b_save("junk", 4, "capture.pm.1");
-    b_save(main_file.bytes, main_file.n, PATH);
-    CHECK_INT(pmt_reader_open(&r, PATH), 0);
-    for (int round = 0; round < 2; round++) {
-        CHECK_INT(dump(&r), 12);
-        CHECK(r.complete);
-        CHECK(strncmp(text, "4 1005 0 @0 0 a.py#100 main -\n5 ", 32) == 0);
-        CHECK(strstr(text, "8 1009 0 @0 2 a.py#21 work len\n") != NULL);
-        CHECK_INT(pmt_reader_rewind(&r), 0);
-    }
-    pmt_reader_close(&r);
-    /* killed: no end, or within a definition; the newest segment just begun, or cut */
-    int rc;
-    uint64_t events;
-    beside = true;
-    CHECK(strstr(verdict(main_file.bytes, without_end, &rc, &events), "has no end") != NULL);
-    CHECK_INT(events, 12);
-    CHECK(strstr(verdict(main_file.bytes, without_end - 3, &rc, &events), "is cut at offset") != NULL);
-    CHECK_INT(events, 12);
-    b_save(part[3].bytes, 9, PATH ".13");
-    CHECK(strstr(verdict(main_file.bytes, without_end, &rc, &events), "has no end") != NULL);
-    CHECK_INT(events, 12);
-    unlink(PATH ".13");
-    b_save(part[3].bytes, part[3].n - 1, names[3]);
-    CHECK(strstr(verdict(main_file.bytes, main_file.n, &rc, &events), "segment 12 is cut at offset") != NULL);
-    CHECK_INT(events, 10);
-    part[3].bytes[part[3].n - 1] ^= 1;
-    b_save(part[3].bytes, part[3].n, names[3]);
-    CHECK(strstr(verdict(main_file.bytes, main_file.n, &rc, &events), "of segment 12 has a wrong CRC") != NULL);
-    CHECK_INT(events, 10);
-    part[2].bytes[13] = 0x20; /* another page size */
-    b_save(part[2].bytes, part[2].n, names[2]);
-    CHECK(strstr(verdict(main_file.bytes, main_file.n, &rc, &events), "segment 11 does not belong") != NULL);
-    CHECK_INT(events, 4);
-    /* by a path with a folder */
-    char path[4200];
-    CHECK(getcwd(path, 4096) != NULL);
-    strcat(path, "/" PATH);
-    CHECK_INT(pmt_reader_open(&r, path), 0);
-    CHECK_INT(dump(&r), 4);
-    pmt_reader_close(&r);
-    for (int i = 0; i < 4; i++) {
-        unlink(names[i]);
-        b_free(&part[i]);
-    }
-    b_free(&main_file);
-}
-
 /* Sites whose places in the table of successors are the same. */
 static void many_sites(void)
 {
@@ -870,6 +686,5 @@ int main(void)
     wrong_items();
     wrong_definitions();
     dictionary_memory();
-    segments();
     return check_done();
 }
