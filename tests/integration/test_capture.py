@@ -390,6 +390,7 @@ def test_names_that_come_again_and_change(run_child: RunChild, tmp_path: Path) -
     assert calls == [(f"/file {n // 100}", f"f_{n}") for n in range(2000) for _ in range(2)]
 
 
+@pytest.mark.slow_once
 def test_more_sites_than_16_bits(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN 70,000 functions, some of which are called again at the end
     source = """
@@ -597,6 +598,7 @@ with pymemtrace.trace({str(path)!r}):
 # --- size ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_once
 @pytest.mark.not_sanitized
 def test_size_of_the_example(tmp_path: Path) -> None:
     # GIVEN the example program
@@ -701,6 +703,7 @@ ADVERSARIES = {
 }
 
 
+@pytest.mark.slow_once
 @pytest.mark.not_sanitized
 @pytest.mark.parametrize("name", list(ADVERSARIES))
 def test_size_of_the_worst(name: str, run_child: RunChild, tmp_path: Path) -> None:

@@ -249,6 +249,7 @@ FULL_AT_EACH_STEP = """
 """
 
 
+@pytest.mark.slow_once
 @pytest.mark.parametrize("suffix", [".pmt", ".log"])
 def test_disk_that_is_full_at_each_step(
     run_child: RunChild, faulty: dict[str, str], tmp_path: Path, suffix: str
@@ -310,6 +311,7 @@ FULL_RECOVER = """
 """
 
 
+@pytest.mark.slow_once
 @pytest.mark.parametrize("suffix", [".pmt", ".log"])
 def test_recovering_on_a_full_disk(run_child: RunChild, faulty: dict[str, str], tmp_path: Path, suffix: str) -> None:
     # GIVEN what a killed program has left
@@ -456,6 +458,7 @@ def make_bad(name: str, good: Path, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow_once
 @pytest.mark.parametrize("name", list(BAD))
 def test_what_is_no_capture(name: str, good: Path, tmp_path: Path) -> None:
     # GIVEN a file that is none
@@ -471,6 +474,7 @@ def test_what_is_no_capture(name: str, good: Path, tmp_path: Path) -> None:
         assert str(caught.value.filename) == str(path)
 
 
+@pytest.mark.slow_once
 @pytest.mark.parametrize("command", ["events", "summary", "recover"])
 def test_what_is_no_capture_for_the_commands(command: str, good: Path, tmp_path: Path) -> None:
     # GIVEN files that are none
@@ -552,6 +556,7 @@ def places(data: bytes) -> list[int]:
     return sorted(found)
 
 
+@pytest.mark.slow_once
 def test_cut_anywhere(good: Path, tmp_path: Path) -> None:
     # GIVEN a capture that is cut
     data = good.read_bytes()
@@ -584,6 +589,7 @@ def test_cut_anywhere(good: Path, tmp_path: Path) -> None:
             assert capture.figures()["events"] == len(got)
 
 
+@pytest.mark.slow_once
 def test_damaged_anywhere(good: Path, tmp_path: Path) -> None:
     # GIVEN a capture with one byte changed
     data = good.read_bytes()
@@ -632,6 +638,7 @@ def broken(good: Path, folder: Path) -> dict[str, Path]:
     return {name: folder / name for name in contents}
 
 
+@pytest.mark.slow_once
 def test_commands_on_what_is_cut(good: Path, tmp_path: Path) -> None:
     # GIVEN captures that are cut or damaged
     paths = broken(good, tmp_path)
@@ -646,6 +653,7 @@ def test_commands_on_what_is_cut(good: Path, tmp_path: Path) -> None:
         assert path.read_bytes() == before
 
 
+@pytest.mark.slow_once
 @pytest.mark.parametrize("name", ["within.pmt", "between.pmt", "crc.pmt", "no_end.pmt", "zeros.pmt", "more.pmt"])
 def test_events_of_what_is_cut(name: str, good: Path, tmp_path: Path) -> None:
     # GIVEN a capture that is cut or damaged

@@ -131,6 +131,7 @@ def start(path: Path, tmp_path: Path, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, str(program), str(path), str(10**9), str(1 << 20), *options])
 
 
+@pytest.mark.slow_once
 def test_never_too_much_and_readable_at_any_moment(tmp_path: Path) -> None:
     # GIVEN a program that goes on and on
     path = tmp_path / "kept.pmt"
@@ -197,6 +198,7 @@ def test_killed(tmp_path: Path, after: float) -> None:
     assert (f"the last {len(events):,} of them;" in said.stdout) == (events[0] > 0)
 
 
+@pytest.mark.slow_once
 def test_segments_of_another_recording_are_in_the_way(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN a capture with segments, of which only those are left
     path = tmp_path / "kept.pmt"

@@ -454,6 +454,7 @@ def counts_of(path: Path) -> dict[int, int]:
     return dict(counts)
 
 
+@pytest.mark.slow_once
 @pytest.mark.parametrize("suffix, mode", [(".pmt", "all"), (".log", "all"), (".log", "previous")])
 @pytest.mark.parametrize("how", [fault.KILL, fault.TEAR], ids=["before", "within"])
 def test_killed_at_each_step(
@@ -579,6 +580,7 @@ def full_ring(
     return path, counts
 
 
+@pytest.mark.slow_once
 def test_recover_that_is_killed_is_repeated(
     run_child: RunChild, faulty: dict[str, str], tmp_path: Path, full_ring: tuple[Path, dict[int, int]]
 ) -> None:
@@ -610,6 +612,7 @@ def test_recover_that_is_killed_is_repeated(
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow_once
 def test_recover_killed_at_random(tmp_path: Path, full_ring: tuple[Path, dict[int, int]]) -> None:
     # GIVEN a full ring
     source, counts = full_ring
@@ -673,6 +676,7 @@ def test_recover_while_the_program_lives(suffix: str, start: Callable[..., Runni
     assert list(killed.counts.values()) == [20000]
 
 
+@pytest.mark.slow_once
 @pytest.mark.parametrize("how", ["trace", "overwrite", "run", "run -f", "without the file"])
 def test_left_overs_are_in_the_way(how: str, killed_file: Path, tmp_path: Path) -> None:
     # GIVEN what a killed recording has left
@@ -702,6 +706,7 @@ def test_left_overs_are_in_the_way(how: str, killed_file: Path, tmp_path: Path) 
     assert after == before
 
 
+@pytest.mark.slow_once
 @pytest.mark.parametrize("file", ["there", "gone"])
 def test_a_decorated_function_and_left_overs(file: str, start: Callable[..., Running], tmp_path: Path) -> None:
     # GIVEN what a killed recording has left under the name that a second call would get
@@ -794,6 +799,7 @@ def test_damaged_left_overs(start: Callable[..., Running], tmp_path: Path) -> No
     check_whole(path, "all")
 
 
+@pytest.mark.slow_once
 def test_damaged_words_of_a_ring(start: Callable[..., Running]) -> None:
     # GIVEN a ring of which some words were overwritten
     running = start("words.pmt", "making")
