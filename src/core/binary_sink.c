@@ -157,15 +157,16 @@ static void next_segment(binary_sink *s)
 }
 
 /* A site gets a new meaning: what the old one had seen in all goes before it. */
-static void retire(binary_sink *s, const uint64_t *words, uint64_t mask, uint64_t at)
+static void retire(binary_sink *s, const uint64_t *words, uint64_t mask, uint64_t at, uint32_t n)
 {
-    uint8_t first[16];
+    uint8_t first[16] = {0};
     pmt_block_out *b = &s->definitions;
-    memcpy(first, &words[at & mask], 8);
-    memcpy(first + 8, &words[(at + 1) & mask], 8);
-    pmt_bytes in = {first + 1, first + sizeof first, false};
+    for (uint32_t done = 0; done < 16 && done < n; done += 8) {
+        memcpy(first + done, &words[(at + done / 8) & mask], 8);
+    }
+    pmt_bytes in = {first + 1, first + (n < 1 ? 1 : n < 16 ? n : 16), false};
     uint64_t id = pmt_get_varint(&in);
-    if (first[0] != PMT_DEFINE_SITE) {
+    if (first[0] != PMT_DEFINE_SITE || in.bad) {
         return;
     }
     s->sites = id >= s->sites ? (uint32_t)id + 1 : s->sites;
@@ -194,7 +195,7 @@ static void resume_segments(binary_sink *s, const pmt_checkpoint *c)
     for (uint32_t id = PMT_SITE_FIRST; id < s->sites; id++) {
         s->counted += pmt_sites_total(sites, id)->events > 0;
     }
-    if (pmt_segments_find(s->source->output->path, &numbers, &count) == 0) {
+    if (pmt_segments_find(s->source->output->path, &s->source->first, &numbers, &count) == 0) {
         for (size_t i = 0; i < count; i++) {
             char name[4096 + PMT_SEGMENT_SUFFIX];
             if (strlen(s->source->output->path) < 4096) {
@@ -352,7 +353,7 @@ static int binary_records(pmt_sink *base, const uint64_t *words, uint64_t mask, 
                 p = start;
             }
             if (s->source->segment != NULL) {
-                retire(s, words, mask, from + 1);
+                retire(s, words, mask, from + 1, (uint32_t)(word >> 32));
             }
             pmt_block_out_define(&s->definitions, words, mask, from + 1, (uint32_t)(word >> 32));
             /* In this chunk no event had another meaning of that id: ids are given again only when the tail has passed

@@ -96,10 +96,13 @@ uint64_t pmt_process_start_ticks(long pid)
     }
     text[n] = '\0';
     char *p = strrchr(text, ')'); /* the name of the program may hold anything */
+    bool dead = p != NULL && (p[2] == 'Z' || p[2] == 'X'), alone = false;
     for (int field = 2; p != NULL && field < 22; field++) {
         p = strchr(p + 1, ' ');
+        alone = field + 1 == 20 && p != NULL ? strtol(p, NULL, 10) <= 1 : alone;
     }
-    return p == NULL ? 0 : strtoull(p, NULL, 10);
+    /* One that nobody has waited for is dead, unless it is only its first thread that has ended. */
+    return p == NULL || (dead && alone) ? 0 : strtoull(p, NULL, 10);
 }
 
 int64_t pmt_clock_process_start_ns(void)

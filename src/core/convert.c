@@ -12,6 +12,8 @@
 
 #define WORDS (1u << 20)       /* 8 MiB: more than the words of any block that a recorder writes */
 #define MARGIN PMT_RECORD_WORDS
+#define HELD_SITE 1u           /* below PMT_SITE_FIRST: no site */
+#define HELD_THREAD (PMT_MAX_THREADS - 1)
 
 typedef struct stream {
     uint64_t *words, n, clock, rss;
@@ -193,6 +195,39 @@ static int put_end(const pmt_reader *r, pmt_sink *sink) /* with the number of ro
     return rc < 0 ? rc : sink->end(sink, after, (size_t)(end - after));
 }
 
+/* The event kept for `previous` keeps its meaning, whatever the next block's definitions make of its numbers: a place that
+ * no site has, and a thread that no recording gets to. */
+static void hold_last(pmt_dictionary *d, pmt_filter *f)
+{
+    if (!f->have_last || f->last.site == HELD_SITE) {
+        return;
+    }
+    pmt_site *held = pmt_sites_at(&d->sites, HELD_SITE), *last = pmt_sites_at(&d->sites, f->last.site);
+    pmt_code *held_code = pmt_sites_code(&d->sites, 0), *code = pmt_sites_code(&d->sites, (uint32_t)(last->key >> 32));
+    pmt_names *names = &d->sites.names;
+    pmt_names_keep(names, last->name);
+    pmt_names_keep(names, code->file);
+    pmt_names_keep(names, code->name);
+    pmt_names_drop(names, held->name);
+    pmt_names_drop(names, held_code->file);
+    pmt_names_drop(names, held_code->name);
+    uint32_t generation = held->generation + 1;
+    *held = *last;
+    held->key = last->key & UINT32_MAX;
+    held->generation = generation;
+    *held_code = *code;
+    f->last.site = HELD_SITE;
+    const pmt_thread_name *thread = pmt_dictionary_thread(d, f->last.slot);
+    if (thread != NULL && f->last.slot != HELD_THREAD) {
+        pmt_thread_name **place = &d->threads[HELD_THREAD];
+        *place = *place == NULL ? calloc(1, sizeof **place) : *place;
+        if (*place != NULL) {
+            **place = *thread;
+            f->last.slot = HELD_THREAD;
+        }
+    }
+}
+
 int pmt_convert(pmt_reader *r, pmt_output *o, pmt_log log, uint64_t threshold, bool comments, uint64_t *rows)
 {
     pmt_arena arena = {0};
@@ -218,6 +253,9 @@ int pmt_convert(pmt_reader *r, pmt_output *o, pmt_log log, uint64_t threshold, b
     }
     for (; rc == 0 && found == 1; found = rc == 0 ? pmt_reader_block(r) : found) {
         rc = convert_block(r, sink, &s, &filter, log);
+        if (log == PMT_LOG_PREVIOUS) {
+            hold_last(&r->dictionary, &filter);
+        }
     }
     rc = rc == 0 && found < 0 ? found : rc;
     if (rc == 0 && r->complete && comments) {

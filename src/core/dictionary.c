@@ -42,6 +42,9 @@ void pmt_dictionary_free(pmt_dictionary *d)
     for (uint32_t id = 0; id < d->thread_high; id++) {
         free(d->threads[id]);
     }
+    if (d->threads != NULL && d->thread_high < PMT_MAX_THREADS) {
+        free(d->threads[PMT_MAX_THREADS - 1]); /* core/convert.c */
+    }
     free(d->threads);
     free(d->by_site);
     free(d->retired);
@@ -229,7 +232,7 @@ static int define_site(pmt_dictionary *d, pmt_bytes *b)
     if (!reach_site(d, (uint32_t)id)) {
         return -ENOMEM;
     }
-    if (d->sites.totals.item != 0 && retire(d, (uint32_t)id) < 0) {
+    if (d->sites.totals.item != 0 && !d->sink_counts && retire(d, (uint32_t)id) < 0) {
         return -ENOMEM;
     }
     pmt_names *names = &d->sites.names;

@@ -54,6 +54,7 @@ typedef struct pmt_dictionary {
     pmt_retired *retired;    /* owned */
     uint32_t retired_count, retired_room;
     bool totals_missing;     /* there was no room for them in the segments */
+    bool sink_counts;        /* they are a sink's, which goes on counting: definitions leave them alone */
 } pmt_dictionary;
 
 int pmt_dictionary_init(pmt_dictionary *d); /* 0 or -errno */

@@ -202,7 +202,7 @@ static int open_segments(pmt_reader *r)
 {
     uint64_t *numbers;
     size_t count, first;
-    int rc = pmt_segments_find(r->path, &numbers, &count);
+    int rc = pmt_segments_find(r->path, &r->first, &numbers, &count);
     if (rc < 0) {
         return read_failed(r, 0, -rc);
     }
@@ -776,4 +776,10 @@ int pmt_reader_totals(pmt_reader *r)
         }
     }
     return rc;
+}
+
+bool pmt_reader_at_end(const pmt_reader *r)
+{
+    const pmt_segments *s = r->segments;
+    return r->at == r->size && (s == NULL || (s->next == s->count && (!s->begun || s->at >= s->size)));
 }

@@ -77,6 +77,8 @@ void pmt_reader_close(pmt_reader *r);
 int pmt_reader_block(pmt_reader *r);
 int pmt_reader_rewind(pmt_reader *r); /* to the first block again; 0 or -errno */
 
+bool pmt_reader_at_end(const pmt_reader *r); /* was all of every file read? */
+
 /* Reads all: r->dictionary.sites.totals and .retired are then what every site has seen over the whole recording, also in
  * what --keep has dropped. 0 or -errno. */
 int pmt_reader_totals(pmt_reader *r);

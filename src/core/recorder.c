@@ -102,7 +102,7 @@ static int look_for_segments(pmt_recorder *r, const char **path, bool replace)
     uint64_t *numbers;
     size_t count;
     char *name = malloc(strlen(r->output.path) + PMT_SEGMENT_SUFFIX);
-    int rc = name == NULL ? -ENOMEM : pmt_segments_find(r->output.path, &numbers, &count);
+    int rc = name == NULL ? -ENOMEM : pmt_segments_find(r->output.path, NULL, &numbers, &count);
     if (rc < 0) {
         free(name);
         return rc;

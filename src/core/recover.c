@@ -27,6 +27,7 @@ typedef struct remains {
     pmt_ring_shared s;
     pmt_checkpoint c;
     uint64_t *words, head;   /* of the ring, all of it */
+    uint64_t *copy;          /* of a definition; owned */
     pmt_reader definitions;  /* its dictionary is the one in use */
     bool reading;
     pmt_output output, segment;
@@ -73,18 +74,16 @@ static bool valid(const remains *m, int64_t size)
     const pmt_checkpoint *c = &m->c;
     return possible_numbers(s, c) && s->bytes == PMT_RING_HEADER && s->words >= 16 && s->words <= MOST_WORDS && (s->words & (s->words - 1)) == 0 &&
            size >= (int64_t)(PMT_RING_HEADER + s->words * 8) && s->format <= PMT_RING_CAPTURE && s->page >= 1024 &&
-           (s->page & (s->page - 1)) == 0 && s->chosen <= 1 && c->tail <= m->head && m->head - c->tail <= s->words &&
+           (s->page & (s->page - 1)) == 0 && s->chosen <= 1 && c->tail <= m->head &&
            c->output >= 0 && c->definitions >= 0 && s->keep >= 0 && (s->keep == 0 || c->output == 0 || (c->segment > 0 && s->format == PMT_RING_CAPTURE)) &&
            (c->output > 0 || m->head == 0);
 }
 
-/* Was it killed before it could record anything? Then there is nothing in the output either. */
+/* Was it killed before it could record anything? Then the output, which may be an older one, is left alone. */
 static bool unborn(const remains *m)
 {
     static const char none[sizeof m->s.magic];
-    struct stat st;
-    return memcmp(m->s.magic, none, sizeof none) == 0 && atomic_load_explicit(&m->s.head, memory_order_relaxed) == 0 &&
-           (stat(m->path, &st) < 0 ? errno == ENOENT : st.st_size == 0);
+    return memcmp(m->s.magic, none, sizeof none) == 0 && atomic_load_explicit(&m->s.head, memory_order_relaxed) == 0;
 }
 
 static int read_ring(remains *m)
@@ -116,17 +115,39 @@ static int read_ring(remains *m)
         if (!valid(m, (int64_t)st.st_size)) {
             rc = refuse(m, -EBADMSG, "%s is damaged: its header contradicts itself", m->ring_path);
         }
+        else if (m->head - m->c.tail > m->s.words) { /* it could not be written any more, and went nowhere */
+            m->head = m->c.tail;
+        }
     }
     if (rc == 0 && m->s.words > 0) {
         size_t bytes = (size_t)m->s.words * 8, done = 0;
         m->words = malloc(bytes);
-        for (ssize_t n = 1; m->words != NULL && done < bytes && n > 0; done += n > 0 ? (size_t)n : 0) {
+        m->copy = malloc(DEFINED_WORDS * sizeof *m->copy);
+        for (ssize_t n = 1; m->words != NULL && m->copy != NULL && done < bytes && n > 0; done += n > 0 ? (size_t)n : 0) {
             n = pread(fd, (char *)m->words + done, bytes - done, (off_t)(PMT_RING_HEADER + done));
         }
-        rc = m->words == NULL ? -ENOMEM : done < bytes ? refuse(m, -EIO, "%s cannot be read", m->ring_path) : 0;
+        rc = m->words == NULL || m->copy == NULL ? -ENOMEM : done < bytes ? refuse(m, -EIO, "%s cannot be read", m->ring_path) : 0;
     }
     close(fd);
     return rc;
+}
+
+/* Is it what the ring belongs to, as far as that can be told? It may have been moved or copied. */
+static bool ours(const remains *m)
+{
+    char last = '\0';
+    if (m->s.format == PMT_RING_CAPTURE) {
+        pmt_reader r;
+        bool same = pmt_reader_open(&r, m->path) == 0 && r.first.clock == m->s.first.clock && r.first.ns == m->s.first.ns;
+        pmt_reader_close(&r);
+        return same;
+    }
+    int fd = open(m->path, O_RDONLY | O_CLOEXEC);
+    bool line = fd >= 0 && pread(fd, &last, 1, (off_t)m->c.output - 1) == 1 && last == '\n';
+    if (fd >= 0) {
+        close(fd);
+    }
+    return line; /* what counts of a log ends with a line */
 }
 
 static int open_output(remains *m)
@@ -139,6 +160,9 @@ static int open_output(remains *m)
     }
     if (m->output.special || st.st_size < m->c.output) {
         return refuse(m, -EBADMSG, "%s is shorter than its ring says: it is another file, or was cut", m->path);
+    }
+    if (!ours(m)) {
+        return refuse(m, -EBADMSG, "%s is not the file that %s belongs to", m->path, m->ring_path);
     }
     m->output.dev = st.st_dev;
     m->output.ino = st.st_ino;
@@ -155,7 +179,7 @@ static int cut_segments(remains *m)
     size_t count, n = strlen(m->path) + PMT_SEGMENT_SUFFIX;
     struct stat st;
     char *name = malloc(n);
-    int rc = name == NULL ? -ENOMEM : pmt_segments_find(m->path, &numbers, &count);
+    int rc = name == NULL ? -ENOMEM : pmt_segments_find(m->path, &m->s.first, &numbers, &count);
     if (rc < 0) {
         free(name);
         return refuse(m, rc, "no memory");
@@ -189,6 +213,10 @@ static int read_definitions(remains *m)
 {
     bool capture = m->s.format == PMT_RING_CAPTURE;
     const char *path = capture ? m->path : m->sites_path;
+    struct stat st;
+    if (!capture && stat(path, &st) == 0 && st.st_size < m->c.definitions) {
+        return refuse(m, -EBADMSG, "%s is shorter than %s says", path, m->ring_path);
+    }
     int rc = capture ? pmt_output_cut(&m->output, m->c.output) : truncate(path, (off_t)m->c.definitions) < 0 ? -errno : 0;
     if (rc < 0) {
         return refuse(m, rc, "%s cannot be cut to what counts: %s", path, strerror(-rc));
@@ -201,9 +229,13 @@ static int read_definitions(remains *m)
     rc = pmt_reader_open(&m->definitions, path);
     if (rc == 0 && m->s.keep > 0) {
         rc = pmt_reader_totals(&m->definitions);
+        m->definitions.dictionary.sink_counts = true;
     }
     while (rc == 0 && m->s.keep == 0 && (rc = pmt_reader_block(&m->definitions)) == 1) {
         rc = 0;
+    }
+    if (rc == 0 && !pmt_reader_at_end(&m->definitions)) {
+        rc = -EBADMSG;
     }
     return rc < 0 ? refuse(m, rc, "%s: %s", path, m->definitions.why[0] != '\0' ? m->definitions.why : strerror(-rc)) : 0;
 }
@@ -265,16 +297,37 @@ static pmt_pair pair_at(const remains *m, uint64_t clock)
 
 static int define(remains *m, uint64_t at, uint32_t bytes)
 {
-    static uint64_t copy[DEFINED_WORDS];
-    for (uint32_t i = 0; i < (bytes + 7) / 8; i++) {
-        copy[i] = m->words[(at + 1 + i) & (m->s.words - 1)];
+    if (bytes == 0) {
+        return -EBADMSG;
     }
-    pmt_bytes b = {(const uint8_t *)copy, (const uint8_t *)copy + bytes, false};
+    for (uint32_t i = 0; i < (bytes + 7) / 8; i++) {
+        m->copy[i] = m->words[(at + 1 + i) & (m->s.words - 1)];
+    }
+    pmt_bytes b = {(const uint8_t *)m->copy, (const uint8_t *)m->copy + bytes, false};
     return pmt_dictionary_apply(&m->definitions.dictionary, &b);
+}
+
+/* A PREV is of no use without its NEXT: where that did not come any more, the recording ends before both. */
+static void trim_lonely_prev(remains *m)
+{
+    uint64_t mask = m->s.words - 1, lonely = UINT64_MAX;
+    uint32_t n = 0;
+    for (uint64_t at = m->c.tail; m->s.format == PMT_RING_PREVIOUS && at < m->head; at += n) {
+        uint64_t word = m->words[at & mask];
+        n = pmt_record_words(word);
+        if (n == 0 || n > m->head - at) {
+            break;
+        }
+        if ((uint32_t)word == PMT_ESC_ROW) {
+            lonely = m->words[(at + 3) & mask] & PMT_ROW_PREV ? at : UINT64_MAX;
+        }
+    }
+    m->head = lonely < m->head ? lonely : m->head;
 }
 
 static int feed(remains *m, pmt_sink *sink)
 {
+    trim_lonely_prev(m);
     uint64_t at = m->c.tail, mask = m->s.words - 1, clock = m->c.clock;
     int rc = 0;
     while (rc == 0 && at < m->head) {
@@ -359,6 +412,15 @@ static void empty_output(const remains *m)
         (uint64_t)st.st_ino == m->s.output_ino && truncate(m->path, 0) < 0) {
         return; /* it is no less true for that */
     }
+    uint64_t *numbers = NULL;
+    size_t count = 0, n = strlen(m->path) + PMT_SEGMENT_SUFFIX;
+    char *name = m->s.keep > 0 ? malloc(n) : NULL;
+    if (name != NULL && pmt_segments_find(m->path, &m->s.first, &numbers, &count) == 0 && count == 1) {
+        pmt_segment_name(name, m->path, numbers[0]); /* it has just begun */
+        unlink(name);
+    }
+    free(numbers);
+    free(name);
 }
 
 int pmt_recover(const char *path, pmt_recovered *out)
@@ -388,6 +450,7 @@ int pmt_recover(const char *path, pmt_recovered *out)
     pmt_output_free(&m.output);
     pmt_output_free(&m.segment);
     free(m.words);
+    free(m.copy);
     free(m.ring_path);
     free(m.sites_path);
     return rc;

@@ -2,10 +2,15 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "core/bytes.h"
+#include "core/capture.h"
 
 static int by_number(const void *a, const void *b)
 {
@@ -30,7 +35,30 @@ static uint64_t number_of(const char *name, const char *base)
     return number;
 }
 
-int pmt_segments_find(const char *path, uint64_t **numbers, size_t *count)
+static bool is_segment(const char *path, uint64_t number, const pmt_pair *of)
+{
+    uint8_t h[PMT_FILE_HEADER + PMT_BLOCK_HEADER];
+    const uint8_t *b = h + PMT_FILE_HEADER;
+    char *name = malloc(strlen(path) + PMT_SEGMENT_SUFFIX);
+    if (name == NULL) {
+        return false;
+    }
+    pmt_segment_name(name, path, number);
+    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    free(name);
+    ssize_t n = fd < 0 ? -1 : pread(fd, h, sizeof h, 0);
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (n < (ssize_t)sizeof h) {
+        return n >= 0 && memcmp(h, PMT_CAPTURE_MAGIC, n < 8 ? (size_t)n : 8) == 0;
+    }
+    return memcmp(h, PMT_CAPTURE_MAGIC, 8) == 0 && pmt_load_u32(b) == PMT_BLOCK_MAGIC &&
+           pmt_load_u32(b + 4) == PMT_BLOCK_SITES &&
+           (of == NULL || (pmt_load_u64(b + 64) == of->clock && pmt_load_u64(b + 72) == (uint64_t)of->ns));
+}
+
+int pmt_segments_find(const char *path, const pmt_pair *of, uint64_t **numbers, size_t *count)
 {
     *numbers = NULL;
     *count = 0;
@@ -45,7 +73,7 @@ int pmt_segments_find(const char *path, uint64_t **numbers, size_t *count)
     size_t room = 0;
     for (struct dirent *e; rc == 0 && dir != NULL && (e = readdir(dir)) != NULL;) {
         uint64_t number = number_of(e->d_name, base);
-        if (number == 0) {
+        if (number == 0 || !is_segment(path, number, of)) {
             continue;
         }
         if (*count == room) {
@@ -59,6 +87,11 @@ int pmt_segments_find(const char *path, uint64_t **numbers, size_t *count)
     }
     if (dir != NULL) {
         closedir(dir);
+    }
+    if (rc < 0) {
+        free(*numbers);
+        *numbers = NULL;
+        *count = 0;
     }
     if (*count > 0) {
         qsort(*numbers, *count, sizeof **numbers, by_number);

@@ -5,10 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/clock.h"
+
 #define PMT_SEGMENT_SUFFIX 24u /* bytes that a suffix takes at most, with its terminator */
 
-/* Their numbers, ascending, in malloc'ed memory (NULL: none). 0 or -ENOMEM; a folder that cannot be read has none. */
-int pmt_segments_find(const char *path, uint64_t **numbers, size_t *count);
+/* Their numbers, ascending, in malloc'ed memory (NULL: none). 0 or -ENOMEM; a folder that cannot be read has none.
+ * Only what is a segment, by what it begins with, and of the recording that began at `of` (NULL: of any): other files may
+ * have such names. One that is just beginning is taken for one. */
+int pmt_segments_find(const char *path, const pmt_pair *of, uint64_t **numbers, size_t *count);
 void pmt_segment_name(char *to, const char *path, uint64_t number); /* strlen(path) + PMT_SEGMENT_SUFFIX bytes */
 
 #endif

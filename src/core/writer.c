@@ -181,6 +181,9 @@ static void feed(pmt_writer *w)
         int rc = pmt_writer_error(w);
         if (rc == 0) {
             rc = w->output == NULL ? 0 : pmt_output_check(w->output);
+            if (rc == 0 && w->second != NULL && w->second->fd.fd >= 0 && pmt_output_check(w->second) == -EBADF) {
+                rc = -EBADF;
+            }
             if (rc == 0) {
                 pmt_pair now = pmt_clock_pair(w->clock);
                 rc = w->sink->records(w->sink, r->words, r->mask, &tail, head, PMT_RING_CHUNK, now);

@@ -15,6 +15,12 @@ static void segments(void)
         part[i].clock = clock;
         part[i].event = event;
         part[i].ring = ring;
+        b_begin(&part[i], 6);
+        b_byte(&part[i], 1);
+        b_finish(&part[i]);
+        b_number(&part[i], 16 + 64, 1000, 8); /* the pair of the recording's begin */
+        b_number(&part[i], 16 + 72, 1000 * 25 + 1000, 8);
+        b_fix_crc(part[i].bytes, part[i].n, 16);
         for (int k = 0; k < 2; k++) {
             b_begin(&part[i], B_EVENTS);
             b_event(&part[i], 1, 16 + i, 0);

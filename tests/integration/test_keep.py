@@ -244,3 +244,18 @@ def test_bad_arguments(options: dict[str, Any], words: str, tmp_path: Path, monk
         with pymemtrace.trace(**options):
             pass
     assert os.listdir(tmp_path) == []
+
+
+def test_other_files_of_such_names_are_left_alone(run_child: RunChild, tmp_path: Path) -> None:
+    # GIVEN a capture, a copy of it that is named like a segment, and something else
+    path, copy, other = (tmp_path / name for name in ("a.pmt", "a.pmt.1", "a.pmt.20"))
+    run_child(PROGRAM, path, 20, 0)
+    copy.write_bytes(path.read_bytes())
+    other.write_bytes(b"a rotated log\n")
+    before = list(pymemtrace.read(path).events())
+    # WHEN it is read, and replaced
+    assert pymemtrace.read(path).complete and len(before) > 1000
+    run_child(PROGRAM, path, 10, 0, "overwrite")
+    # THEN both are as they were
+    assert list(pymemtrace.read(copy).events()) == before
+    assert other.read_bytes() == b"a rotated log\n"

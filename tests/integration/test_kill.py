@@ -772,14 +772,14 @@ def test_several_files_at_once(start: Callable[..., Running], tmp_path: Path) ->
 
 
 def test_damaged_left_overs(start: Callable[..., Running], tmp_path: Path) -> None:
-    # GIVEN a ring that is cut, empty, of another version, no ring at all, or of a file that was cut since
+    # GIVEN a ring that is cut, of another version, no ring at all, or of a file that was cut since
     running = start("damaged.pmt", "plain", "--spin", "50")
     running.wait_for(victim.FIRST + 1, 1000)
     path = running.end().path
     good, ring = path.read_bytes(), Path(f"{path}.ring")
     data = ring.read_bytes()
     chance = random.Random(SEED)
-    damages = [data[:100], data[: len(data) // 2], b"", data[:8] + b"\x63" + data[9:], b"x" * 5000]
+    damages = [data[:100], data[: len(data) // 2], data[:8] + b"\x63" + data[9:], b"x" * 5000]
     damages += [bytes(chance.randrange(256) for _ in range(4096)) + data[4096:]]
     for damage in damages:
         ring.write_bytes(damage)
@@ -844,3 +844,41 @@ def test_ends_that_are_told(run_child: RunChild, tmp_path: Path) -> None:
         assert (capture.complete, capture.end["end"]) == (True, reason)
         assert left_over(path) == []
         assert [event.function for event in capture][:2] == ["len", "len"]
+
+
+@pytest.mark.parametrize("suffix", [".pmt", ".log"])
+def test_another_file_of_that_name(suffix: str, start: Callable[..., Running]) -> None:
+    # GIVEN a killed recording, and a longer file that has taken its name
+    running = start(f"mine{suffix}", "plain", "--spin", "50")
+    running.wait_for(victim.FIRST + 1, 1000)
+    path = running.end().path
+    mine, other = path.read_bytes(), b"x" * (path.stat().st_size + 100_000)
+    path.write_bytes(other)
+    # WHEN
+    done = recover(path, expect=2)
+    # THEN it is not touched
+    assert done.stderr.count("\n") == 1 and str(path) in done.stderr
+    assert path.read_bytes() == other
+    # WHEN the recording's own, a copy of it, is there again
+    path.write_bytes(mine)
+    recover(path)
+    # THEN
+    check_whole(path, "all")
+
+
+def test_a_process_that_nobody_has_waited_for_is_dead(tmp_path: Path) -> None:
+    # GIVEN a recording whose process was killed and not waited for
+    path = tmp_path / "zombie.pmt"
+    program = f"import pymemtrace, os\nwith pymemtrace.trace({str(path)!r}):\n    os.kill(os.getpid(), 9)\n"
+    process = subprocess.Popen([sys.executable, "-c", program], env=child.environment())
+    try:
+        deadline = time.monotonic() + 30
+        while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        # WHEN
+        recover(path)
+    finally:
+        process.wait(30)
+    # THEN
+    assert pymemtrace.read(path).end["end"] == "recovered"
