@@ -235,6 +235,7 @@ GROWING = """
 """
 
 
+@pytest.mark.not_sanitized
 def test_every_kind_of_line(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN a program with threads, growth up and down, temporaries, messages and a nested recording
     path, inner = tmp_path / "outer.pmt", tmp_path / "inner.pmt"

@@ -249,6 +249,7 @@ FULL_AT_EACH_STEP = """
 """
 
 
+@pytest.mark.not_sanitized
 @pytest.mark.slow_once
 @pytest.mark.parametrize("suffix", [".pmt", ".log"])
 def test_disk_that_is_full_at_each_step(
@@ -311,6 +312,7 @@ FULL_RECOVER = """
 """
 
 
+@pytest.mark.not_sanitized
 @pytest.mark.slow_once
 @pytest.mark.parametrize("suffix", [".pmt", ".log"])
 def test_recovering_on_a_full_disk(run_child: RunChild, faulty: dict[str, str], tmp_path: Path, suffix: str) -> None:
