@@ -26,7 +26,7 @@ typedef struct remains {
     char *ring_path, *sites_path;
     pmt_ring_shared s;
     pmt_checkpoint c;
-    uint64_t *words, head;   /* of the ring, all of it */
+    uint64_t *words, head;   /* of the ring, all of it; where what is to be brought back ends */
     uint64_t *copy;          /* of a definition; owned */
     pmt_reader definitions;  /* its dictionary is the one in use */
     bool reading;
@@ -391,7 +391,7 @@ static int note_done(remains *m)
     uint32_t other = 1 - (m->s.chosen & 1);
     int fd = open(m->ring_path, O_WRONLY | O_CLOEXEC), rc = fd < 0 ? -errno : 0;
     c.ended = 1;
-    c.tail = m->head;
+    c.tail = atomic_load_explicit(&m->s.head, memory_order_relaxed); /* also what was left out is done with */
     off_t at = (off_t)(offsetof(pmt_ring_shared, checkpoints) + other * sizeof c);
     if (rc == 0 && (pwrite(fd, &c, sizeof c, at) != (ssize_t)sizeof c ||
                     pwrite(fd, &other, sizeof other, offsetof(pmt_ring_shared, chosen)) != (ssize_t)sizeof other)) {
@@ -408,13 +408,14 @@ static int note_done(remains *m)
 static void empty_output(const remains *m)
 {
     struct stat st;
-    if (m->s.words > 0 && stat(m->path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_dev == m->s.output_dev &&
-        (uint64_t)st.st_ino == m->s.output_ino && truncate(m->path, 0) < 0) {
+    uint64_t *numbers = NULL;
+    size_t count = 0;
+    bool mine = m->s.words > 0 && stat(m->path, &st) == 0 && S_ISREG(st.st_mode) &&
+                (uint64_t)st.st_dev == m->s.output_dev && (uint64_t)st.st_ino == m->s.output_ino;
+    if (!mine || truncate(m->path, 0) < 0) {
         return; /* it is no less true for that */
     }
-    uint64_t *numbers = NULL;
-    size_t count = 0, n = strlen(m->path) + PMT_SEGMENT_SUFFIX;
-    char *name = m->s.keep > 0 ? malloc(n) : NULL;
+    char *name = m->s.keep > 0 ? malloc(strlen(m->path) + PMT_SEGMENT_SUFFIX) : NULL;
     if (name != NULL && pmt_segments_find(m->path, &m->s.first, &numbers, &count) == 0 && count == 1) {
         pmt_segment_name(name, m->path, numbers[0]); /* it has just begun */
         unlink(name);
