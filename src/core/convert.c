@@ -159,6 +159,7 @@ static int convert_block(pmt_reader *r, pmt_sink *sink, stream *s, pmt_filter *f
 {
     pmt_item item;
     int rc = 0;
+    s->slot = UINT32_MAX; /* a number may be another thread's from here on */
     for (pmt_item_kind kind; rc == 0 && (kind = pmt_reader_item(r, &item)) != PMT_ITEM_NONE;) {
         if (kind == PMT_ITEM_EVENT) {
             const pmt_event *e = &r->event;

@@ -21,6 +21,7 @@
 
 typedef struct pmt_stack {
     uint32_t top;    /* PMT_NODE_ROOT: empty */
+    uint32_t tid;    /* the kernel's number: a thread's number in the capture is another one's when it has ended */
     bool begun;
     uint64_t clock;  /* of its last event */
 } pmt_stack;
@@ -145,8 +146,10 @@ static void look_at_peak(pmt_node *n, int64_t bytes)
 
 /* --- stacks ---------------------------------------------------------------------------------------------------------- */
 
-static pmt_stack *stack_of(pmt_tree *t, uint32_t thread) /* NULL: no memory */
+static pmt_stack *stack_of(pmt_tree *t, const pmt_dictionary *d, uint32_t thread) /* NULL: no memory */
 {
+    const pmt_thread_name *name = pmt_dictionary_thread(d, thread);
+    uint32_t tid = name == NULL ? 0 : name->tid;
     if (thread >= t->stack_count) {
         uint32_t count = t->stack_count < 8 ? 8 : t->stack_count * 2;
         while (count <= thread) {
@@ -160,7 +163,11 @@ static pmt_stack *stack_of(pmt_tree *t, uint32_t thread) /* NULL: no memory */
         t->stacks = stacks;
         t->stack_count = count;
     }
-    return &t->stacks[thread];
+    pmt_stack *s = &t->stacks[thread];
+    if (s->tid != tid) {
+        *s = (pmt_stack){.tid = tid};
+    }
+    return s;
 }
 
 /* The top after an event without a way. *from: where such a way would begin; UINT32_MAX: it is to come here again.
@@ -412,7 +419,7 @@ int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
     if (p == NULL || r->why[0] != '\0') {
         return 0;
     }
-    pmt_stack *s = stack_of(t, thread);
+    pmt_stack *s = stack_of(t, &r->dictionary, thread);
     int rc = s == NULL ? -ENOMEM : begin_ways(t, &r->dictionary);
     if (rc < 0) {
         return rc;
@@ -529,7 +536,7 @@ int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
             s->top = top;
             s->clock = last;
             thread = r->event.thread;
-            s = stack_of(t, thread);
+            s = stack_of(t, &r->dictionary, thread);
             if (s == NULL) {
                 goto done;
             }

@@ -34,6 +34,7 @@ static void push_bytes(stream *s, uint32_t escape, const void *bytes, uint32_t n
 }
 
 static uint64_t seed;
+static uint32_t threads_met;
 
 static uint32_t draw(uint32_t below)
 {
@@ -107,7 +108,8 @@ typedef struct both {
     uint32_t sites[SITES], count;
     uint64_t clock, event, fed;
     int64_t rss, rss_sent;
-    uint32_t slot, slot_sent;
+    uint32_t slot, slot_sent, tids;
+    pmt_thread_name names[4];
     uint8_t scratch[PMT_MAX_DEFINE];
 } both;
 
@@ -125,6 +127,23 @@ static void push_to_all(both *t, const uint64_t *words, uint32_t n)
 static void define(both *t, size_t n)
 {
     push_bytes(&t->all, PMT_ESC_DEFINE, t->scratch, (uint32_t)n);
+}
+
+/* A thread ended; when the sinks are done with its events another one gets its number, and may be the next to run. */
+static void new_thread(both *t)
+{
+    uint32_t slot = draw(4);
+    if (t->seen[MODES - 1].have_before && t->seen[MODES - 1].before.slot == slot) {
+        return; /* that event may still become a row */
+    }
+    t->slot = slot;
+    t->names[t->slot].tid = 1000 + t->tids++;
+    t->names[t->slot].len = draw(3) ? world_threads[t->slot].len : 0;
+    define(t, pmt_define_thread(t->scratch, t->slot, &t->names[t->slot]));
+    t->slot_sent = UINT32_MAX;
+    for (int m = 1; m < MODES; m++) {
+        t->seen[m].slot = UINT32_MAX;
+    }
 }
 
 static void new_site(both *t)
@@ -237,13 +256,19 @@ static char *header_of(const struct mode *m, size_t *n)
 
 static const char END[] = "# seconds: 1.0\n# logged: 17\n# waits: 0\n# end\n";
 
+static const pmt_thread_name *name_of(void *of, uint32_t slot)
+{
+    return &((const both *)of)->names[slot];
+}
+
 static void begin(both *t)
 {
-    static pmt_thread_name const *(*const thread)(void *, uint32_t) = world_thread;
     memset(t, 0, sizeof *t);
+    memcpy(t->names, world_threads, sizeof t->names);
     world_make(&t->w, NULL, 0, PMT_LAYOUT_ALL, true, 1 << 15);
     pmt_pair first = {0, 0};
-    t->source = (pmt_source){.sites = &t->w.sites, .thread = thread, .output = &t->capture, .first = first, .page = PAGE};
+    t->source = (pmt_source){.sites = &t->w.sites, .thread = name_of, .threads = t, .output = &t->capture, .first = first,
+                           .page = PAGE};
     unlink("tee.pmt");
     CHECK_INT(pmt_output_init(&t->capture, "tee.pmt", PMT_OPEN_OVERWRITE), 0);
     CHECK_INT(pmt_output_open(&t->capture, false), 0);
@@ -266,7 +291,7 @@ static void begin(both *t)
     }
     t->rss = 1000 * PAGE;
     for (uint32_t slot = 0; slot < 4; slot++) {
-        define(t, pmt_define_thread(t->scratch, slot, &world_threads[slot]));
+        define(t, pmt_define_thread(t->scratch, slot, &t->names[slot]));
     }
     define(t, pmt_define_code(t->scratch, &t->w.sites, t->w.code)); /* numbers have no gaps */
     for (int i = 0; i < 20; i++) {
@@ -325,8 +350,12 @@ static void equal(uint64_t begin_with, uint32_t events)
         event(&t);
         if (t.all.n - t.fed >= CHUNK) {
             drain(&t);
+            if (draw(3) == 0) {
+                new_thread(&t);
+            }
         }
     }
+    threads_met += t.tids;
     end(&t);
     uint64_t rows[MODES];
     for (int m = 0; m < MODES; m++) {
@@ -343,5 +372,6 @@ int main(void)
     for (uint64_t i = 3; i < 20; i++) {
         equal(i, 20000);
     }
+    CHECK(threads_met > 20);
     return check_done();
 }

@@ -291,6 +291,44 @@ static void threads(void)
     done();
 }
 
+/* A thread ends with frames open (nothing says that they end), and its number is given to the next one. */
+static void number_given_again(void)
+{
+    start();
+    b_event(&b, 1, F, 0);
+    b_switch(&b, 1);
+    b_event(&b, 1, G, 0);
+    b_event(&b, 5, G_LEN, 0);
+    b_finish(&b);
+    b_begin(&b, B_DEFINITIONS);
+    b_thread(&b, 1, 3, "three");
+    b_finish(&b);
+    b_begin(&b, B_EVENTS);
+    b_switch(&b, 1);
+    b_event(&b, 1000, H, 2);
+    b_event(&b, 1, H_END, 4);
+    b_finish(&b);
+    b_begin(&b, B_DEFINITIONS);
+    b_thread(&b, 1, 3, "renamed");
+    b_finish(&b);
+    b_begin(&b, B_EVENTS);
+    b_event(&b, 1, G, 0);
+    b_finish(&b);
+    b_begin(&b, B_DEFINITIONS);
+    b_thread(&b, 1, 3, "renamed once more");
+    b_finish(&b);
+    b_begin(&b, B_EVENTS);
+    b_switch(&b, 1);
+    b_event(&b, 7, G_END, 8);
+    read_tree();
+    IS(node("g"), 2, 8, 0, 114, 5 + 7);
+    IS(node("g/len"), 1, 0, 0, 100, 0);
+    IS(node("h"), 1, 4, 0, 106, 1);
+    CHECK(node("g/len/h") == NULL);
+    IS(&t.nodes[PMT_NODE_BEFORE], 0, 2, 0, 114, 1);
+    done();
+}
+
 static void not_the_programs_own(void)
 {
     start();
@@ -707,6 +745,7 @@ int main(void)
     missed();
     recursion();
     threads();
+    number_given_again();
     not_the_programs_own();
     unwinding_and_generators();
     peaks();
