@@ -156,8 +156,8 @@ static void next_segment(binary_sink *s)
     }
 }
 
-/* A site gets a new meaning: what the old one had seen in all goes before it. */
-static void retire(binary_sink *s, const uint64_t *words, uint64_t mask, uint64_t at, uint32_t n)
+/* A definition is about to be written. Where it gives a site a new meaning, what the old one had seen goes before it. */
+static void before_definition(binary_sink *s, const uint64_t *words, uint64_t mask, uint64_t at, uint32_t n)
 {
     uint8_t first[16] = {0};
     pmt_block_out *b = &s->definitions;
@@ -260,15 +260,17 @@ static inline uint8_t *put_event(binary_sink *s, uint8_t *p, uint32_t site)
         p = pmt_put_varint(p, pmt_said(site, s->site));
         *next = expected;
     }
+    int64_t change = 0;
+    if (__builtin_expect(changed, 0)) {
+        change = pages(s, s->rss);
+        p = pmt_put_varint(p, pmt_zigzag(change));
+        s->rss_said = s->rss;
+    }
     if (s->source->segment != NULL) {
         pmt_site_total *total = pmt_sites_total(s->source->sites, site);
         s->counted += total->events == 0;
         total->events++;
-        total->pages += pages(s, s->rss);
-    }
-    if (__builtin_expect(changed, 0)) {
-        p = pmt_put_varint(p, pmt_zigzag(pages(s, s->rss)));
-        s->rss_said = s->rss;
+        total->pages += change;
     }
     s->clock_said = s->clock;
     s->site = site;
@@ -353,7 +355,7 @@ static int binary_records(pmt_sink *base, const uint64_t *words, uint64_t mask, 
                 p = start;
             }
             if (s->source->segment != NULL) {
-                retire(s, words, mask, from + 1, (uint32_t)(word >> 32));
+                before_definition(s, words, mask, from + 1, (uint32_t)(word >> 32));
             }
             pmt_block_out_define(&s->definitions, words, mask, from + 1, (uint32_t)(word >> 32));
             /* In this chunk no event had another meaning of that id: ids are given again only when the tail has passed
