@@ -14,6 +14,17 @@
 
 ssize_t (*pmt_sys_write)(int fd, const void *p, size_t n) = write;
 
+char *pmt_path_beside(const char *path, const char *suffix)
+{
+    size_t n = strlen(path), m = strlen(suffix) + 1;
+    char *name = malloc(n + m);
+    if (name != NULL) {
+        memcpy(name, path, n);
+        memcpy(name + n, suffix, m);
+    }
+    return name;
+}
+
 int pmt_output_init(pmt_output *o, const char *path, unsigned flags)
 {
     struct stat st;

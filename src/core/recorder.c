@@ -76,17 +76,6 @@ int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_t
     return 0;
 }
 
-static char *beside(const char *path, const char *suffix) /* malloc'ed; NULL: no memory */
-{
-    size_t n = strlen(path), m = strlen(suffix);
-    char *name = malloc(n + m + 1);
-    if (name != NULL) {
-        memcpy(name, path, n);
-        memcpy(name + n, suffix, m + 1);
-    }
-    return name;
-}
-
 static uint32_t ring_words(const pmt_recorder *r) /* with --keep at most a quarter of all */
 {
     uint32_t words = PMT_RING_WORDS;
@@ -144,7 +133,7 @@ static int create_output(pmt_recorder *r, const char **path)
  * what is not yet written. A full disk is one: there would be no room for the output either. */
 static int create_ring(pmt_recorder *r)
 {
-    char *sites = r->source.definitions == NULL ? NULL : beside(r->output.path, ".sites");
+    char *sites = r->source.definitions == NULL ? NULL : pmt_path_beside(r->output.path, ".sites");
     int fd = -1, rc = r->source.definitions != NULL && sites == NULL ? -ENOMEM : 0;
     if (rc == 0) {
         fd = open(r->ring_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -180,7 +169,7 @@ static int create_files(pmt_recorder *r, const char **path)
     if (rc < 0) {
         return rc;
     }
-    r->ring_path = beside(r->output.path, ".ring");
+    r->ring_path = pmt_path_beside(r->output.path, ".ring");
     rc = r->ring_path == NULL ? -ENOMEM : create_ring(r);
     r->ring_ours = rc == 0;
     if (rc == -EEXIST || rc == -ENOMEM || rc == -ENOSPC || rc == -EDQUOT) {

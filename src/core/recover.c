@@ -43,16 +43,6 @@ __attribute__((format(printf, 3, 4))) static int refuse(remains *m, int rc, cons
     return rc;
 }
 
-static char *beside(const char *path, const char *suffix)
-{
-    size_t n = strlen(path) + strlen(suffix) + 1;
-    char *name = malloc(n);
-    if (name != NULL) {
-        snprintf(name, n, "%s%s", path, suffix);
-    }
-    return name;
-}
-
 static bool possible(int64_t ns)
 {
     return ns >= -PMT_NS_LIMIT / 2 && ns <= PMT_NS_LIMIT / 2; /* what pair_at adds to it is a time still */
@@ -426,7 +416,8 @@ static void empty_output(const remains *m)
 
 int pmt_recover(const char *path, pmt_recovered *out)
 {
-    remains m = {.path = path, .ring_path = beside(path, ".ring"), .sites_path = beside(path, ".sites"), .out = out};
+    remains m = {.path = path, .ring_path = pmt_path_beside(path, ".ring"),
+                 .sites_path = pmt_path_beside(path, ".sites"), .out = out};
     *out = (pmt_recovered){0};
     m.output.fd.fd = m.segment.fd.fd = -1;
     int rc = m.ring_path == NULL || m.sites_path == NULL ? refuse(&m, -ENOMEM, "no memory") : read_ring(&m);

@@ -1,4 +1,6 @@
-/* core/segments.h - names of the files NAME.1, NAME.2 ... in which a capture with --keep has its blocks of events. */
+/* core/segments.h - names of the files NAME.1, NAME.2 ... in which a capture with --keep has its blocks of events.
+ *
+ * Any thread, no GIL needed. find allocates and reads files: at a start, in readers and in recovery, never in the writer. */
 #ifndef PMT_SEGMENTS_H
 #define PMT_SEGMENTS_H
 
