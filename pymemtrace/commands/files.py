@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import CommandError
+from . import options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,3 +57,14 @@ def quietly(do: Callable[[], int]) -> int:
         os.close(null)
         return 0
     return status
+
+
+def with_each(who: str, argv: list[str], text: str, do: Callable[[str], None]) -> int:
+    """A command that takes files, and no option but --help, which prints `text`: its exit status. Raises: CommandError."""
+    values, paths = options.parse_mixed(argv, {"-h": "help", "--help": "help"}, {})
+    if "help" in values:
+        sys.stdout.write(text)
+        return 0
+    if not paths:
+        raise CommandError("no file given: name a capture or a text log")
+    return quietly(lambda: each(who, paths, do))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from ..errors import CommandError
 from ..reader import read, recover
 from ..reporters import count, printable
-from . import files, options
+from . import files
 
 HELP = """\
 usage: python -m pymemtrace recover FILE...
@@ -31,13 +30,7 @@ exit status: 0; 2 when a file cannot be completed. Read more: docs/command-line.
 
 def main(argv: list[str]) -> int:
     """Print to stdout. Returns the exit status. Raises: CommandError."""
-    values, paths = options.parse_mixed(argv, {"-h": "help", "--help": "help"}, {})
-    if "help" in values:
-        sys.stdout.write(HELP)
-        return 0
-    if not paths:
-        raise CommandError("no file given: name a capture or a text log")
-    return files.quietly(lambda: files.each("recover", paths, _recover))
+    return files.with_each("recover", argv, HELP, _recover)
 
 
 def _recover(path: str) -> None:

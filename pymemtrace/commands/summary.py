@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from ..errors import CommandError
 from ..reader import read
 from ..reporters import summary
-from . import files, options
+from . import files
 
 HELP = """\
 usage: python -m pymemtrace summary FILE...
@@ -39,13 +38,7 @@ exit status: 0; 2 when a file cannot be read. Read more: docs/command-line.md.
 
 def main(argv: list[str]) -> int:
     """Print to stdout. Returns the exit status. Raises: CommandError."""
-    values, paths = options.parse_mixed(argv, {"-h": "help", "--help": "help"}, {})
-    if "help" in values:
-        sys.stdout.write(HELP)
-        return 0
-    if not paths:
-        raise CommandError("no file given: name a capture or a text log")
-    return files.quietly(lambda: files.each("summary", paths, _show))
+    return files.with_each("summary", argv, HELP, _show)
 
 
 def _show(path: str) -> None:
