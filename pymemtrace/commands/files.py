@@ -60,7 +60,7 @@ def quietly(do: Callable[[], int]) -> int:
 
 
 def with_each(who: str, argv: list[str], text: str, do: Callable[[str], None]) -> int:
-    """A command that takes files, and no option but --help, which prints `text`: its exit status. Raises: CommandError."""
+    """A command for files, with no option but --help, which prints `text`: its exit status. Raises: CommandError."""
     values, paths = options.parse_mixed(argv, {"-h": "help", "--help": "help"}, {})
     if "help" in values:
         sys.stdout.write(text)
