@@ -19,7 +19,7 @@ typedef struct pmt_tracer {
 
 extern PyType_Spec pmt_tracer_spec;
 
-int pmt_tracer_types_init(PyObject *module);            /* adds Tracer and Profile; 0, or -1 with an exception */
+int pmt_tracer_types_init(PyObject *module);            /* tracer_type.c: adds Tracer and Profile; 0, or -1 with an exception */
 int pmt_tracer_start(pmt_tracer *t);                    /* 0, or -1 with an exception */
 void pmt_tracer_stop(pmt_tracer *t);                    /* no exception, none disturbed; twice is fine */
 int pmt_tracer_warn(pmt_tracer *t);                     /* one RuntimeWarning if it ended by an error; no exception left */

@@ -23,6 +23,7 @@ MAX_LINES = 800
 # A file includes only what stands as high as itself or lower. A new file is given its place here.
 HEIGHT = {
     "module": 6,
+    "tracer_type": 5,
     "tracer": 5,
     "profile": 5,
     "capture": 5,
@@ -157,7 +158,7 @@ MAY_IMPORT = {
     "reporters": {"reporters", "reader", "errors"},
     "tracing": {"cPyMemTrace", "errors"},
     "process": {"cPyMemTrace", "errors"},
-    "reader": {"cPyMemTrace", "errors"},
+    "reader": {"reader", "cPyMemTrace", "errors"},
     "errors": set(),
     "hook": {"tracing"},
 }

@@ -1,363 +1,17 @@
-"""`read`: what a recording left behind, a capture (*.pmt) or a text log, as one kind of object.
-
-Nothing of this is loaded in the traced process unless it asks for it.
-"""
+"""A text log: its rows, and the calling-context tree of one that has every event."""
 
 from __future__ import annotations
 
 import os
 import re
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
-from . import cPyMemTrace
+from .lines import layout, pairs
+from .model import BEFORE, FIGURES, SUSPENDED, TRACER, Capture, Event, Node, Peak, SiteTotal, is_used, merged
 
-__all__ = ["Capture", "Event", "Node", "Peak", "SiteTotal", "read"]
-
-Path = Union[str, "os.PathLike[str]", bytes, "os.PathLike[bytes]"]
-
-MAGIC = b"\x89PMT\r\n\x1a\n"
-BEFORE, TRACER, SUSPENDED = "<before the recording>", "<tracer>", "<suspended>"
-
-
-class Event(NamedTuple):
-    """One event: a row of a log, or an event of a capture."""
-
-    event: int  # its number in the recording, from 0 on
-    clock: float  # seconds since the process started
-    what: str  # CALL, RETURN, C_CALL, C_RETURN, C_EXCEPT
-    file: str
-    line: int
-    function: str
-    rss: int  # bytes
-    drss: int  # bytes: change since the event before in this file; of the first, all
-    thread: int  # the kernel's number; 0: unknown
-
-
-class Peak(NamedTuple):
-    """Memory that was taken and given back between two events, and lifted the process's peak."""
-
-    bytes: int  # the peak itself
-    event: int  # the event before which it was seen
-    file: str
-    line: int
-    function: str  # charged; <?>: none can be named
-
-
-class SiteTotal(NamedTuple):
-    """What a place saw in the whole recording."""
-
-    what: str  # CALL, RETURN, C_CALL, C_RETURN, C_EXCEPT
-    file: str
-    line: int
-    function: str
-    events: int
-    bytes: int  # by which RSS had changed at these events: the sum of their dRSS
-
-
-@dataclass
-class Node:
-    """A function in the place from which it was called; the root is the whole recording. Sizes in bytes.
-
-    What is not `inclusive` is the function's own, what it called left out. The root's children are the functions that
-    were called first, and up to three rows that are none: `<before the recording>` (what frames did that were open when
-    it began), `<tracer>` (the recorder's own memory), `<suspended>` (nested recordings).
-    """
-
-    function: str
-    file: str
-    line: int  # where a Python function begins; 0 for C functions, whose `file` is the caller's
-    is_c: bool
-    calls: int = 0
-    up: int = 0  # sum of the growths
-    down: int = 0  # sum of the falls; 0 or less
-    peak: int = 0  # largest RSS or peak while it ran itself; 0: none was seen
-    seconds: float = 0.0
-    up_inclusive: int = 0
-    down_inclusive: int = 0
-    peak_inclusive: int = 0
-    seconds_inclusive: float = 0.0
-    children: list[Node] = field(default_factory=list, repr=False)  # in the order of their first call
-
-    @property
-    def net(self) -> int:
-        """Growth less falls, its own."""
-        return self.up + self.down
-
-    @property
-    def net_inclusive(self) -> int:
-        """Growth less falls, with all that it called."""
-        return self.up_inclusive + self.down_inclusive
-
-    def walk(self) -> Iterator[tuple[int, Node]]:
-        """This node and all below it, depth first: (depth, node); the depth of this one is 0."""
-        waiting: list[tuple[int, Node]] = [(0, self)]
-        while waiting:
-            depth, node = waiting.pop()
-            yield depth, node
-            waiting.extend((depth + 1, child) for child in reversed(node.children))
-
-
-def read(path: Path) -> Capture:
-    """Open a capture or a text log.
-
-    Raises: FileNotFoundError and other OSErrors with the path; ValueError, one sentence that names the file, when it is
-    neither, or a capture of a later version.
-    """
-    name = os.fsdecode(path)
-    mode = os.stat(name).st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe would be waited for
-        raise ValueError(f"{name!r} is no regular file: it is neither a capture nor a text log")
-    with open(name, "rb") as file:
-        magic = file.read(len(MAGIC))
-    if magic and MAGIC.startswith(magic):
-        return _Binary(name)
-    return _Text(name)
-
-
-def recover(path: str) -> dict[str, int] | None:
-    """Put what a killed recording left beside its file where it belongs: `events` brought back, `bytes` added.
-
-    None: there was nothing to recover. Raises: OSError (EBUSY: the process lives), ValueError, with the path.
-    """
-    try:
-        return cPyMemTrace.recover(path)
-    except ValueError as error:
-        raise ValueError(f"{error}" if path in f"{error}" else f"{path!r} {error}") from None
-
-
-class Capture:
-    """A recording, read back. What needs a pass over the file makes it when it is asked for.
-
-    path: as given. binary: a capture, not a text log. message: the opening message. header: the `# key: value` lines
-    before the table, without `# `; empty for a log without comments.
-    """
-
-    binary = False
-
-    def __init__(self, path: str, head: str) -> None:
-        self.path = path
-        self.message, self.header = _split_head(head)
-
-    @property
-    def left_over(self) -> bool:
-        """Is there a ring beside it, of a recording that was killed or still runs? `recover` is for the former."""
-        return os.path.exists(f"{self.path}.ring")
-
-    @property
-    def end(self) -> dict[str, str]:
-        """The `# key: value` lines after the table, and `end`: why it ended, "" for a regular end. {}: it has no end.
-
-        Raises: OSError, ValueError, as all that follows.
-        """
-        raise NotImplementedError
-
-    @property
-    def threads(self) -> dict[int, str]:
-        """The kernel's number of each thread that made an event -> its last name; "" where that is unknown."""
-        raise NotImplementedError
-
-    @property
-    def complete(self) -> bool:
-        """Is it whole, to its end?"""
-        return self.why is None
-
-    @property
-    def why(self) -> str | None:
-        """Why it is not complete, and where it was cut: one sentence without a full stop. None: it is."""
-        raise NotImplementedError
-
-    @property
-    def peaks(self) -> list[Peak]:
-        """Temporaries that lifted the process's peak, in order."""
-        raise NotImplementedError
-
-    def events(self) -> Iterator[Event]:
-        """Events in order; of a text log, those that were logged. Ends where the file ends or is cut."""
-        raise NotImplementedError
-
-    def __iter__(self) -> Iterator[Event]:
-        return self.events()
-
-    def tree(self) -> Node:
-        """Every function in the place from which it was called. Raises: ValueError when not every event is here."""
-        raise NotImplementedError
-
-    def totals(self) -> list[tuple[str, int, str, int, int]] | None:
-        """Of the recorder, for the whole recording: (file, line, function, net bytes, times). None: there are none."""
-        return None
-
-    def site_totals(self) -> list[SiteTotal] | None:
-        """What every place saw, in the order of first events; of a capture, in the whole recording, whatever `keep` has
-        dropped of it. None: there was no room for it. Raises: ValueError for a log that does not have every event.
-        """
-        raise NotImplementedError
-
-    def figures(self) -> dict[str, float]:
-        """`events`, `seconds`, `rss_first`, `rss_peak`, `rss_last` (bytes): of the recording if the file has its end,
-        else of what is here.
-        """
-        end = self.end
-        if all(name in end for name in _FIGURES.values()):
-            return {key: float(end[name]) if key == "seconds" else int(end[name]) for key, name in _FIGURES.items()}
-        return self._seen()
-
-    def _seen(self) -> dict[str, float]:
-        raise NotImplementedError
-
-    def write_log(self, fd: int, log: str | None = None, threshold: int | None = None, comments: bool = True) -> int:
-        """Write it as a text log into a descriptor; how much that was: of a capture rows, of a log bytes.
-
-        log, threshold (bytes): as in `trace`; None: of a capture every event, of a log what it has.
-        Raises: OSError; ValueError when a text log has other rows than it is asked for.
-        """
-        raise NotImplementedError
-
-
-_FIGURES = {
-    "events": "events",
-    "seconds": "seconds",
-    "rss_first": "RSS first",
-    "rss_peak": "RSS peak",
-    "rss_last": "RSS last",
-}
-
-# --- captures --------------------------------------------------------------------------------------------------------
-
-
-class _Binary(Capture):
-    binary = True
-
-    def __init__(self, path: str) -> None:
-        self._reader = cPyMemTrace.CaptureReader(path)
-        self._columns: dict[str, Any] | None = None
-        super().__init__(path, self._reader.header)
-        if self._reader.dropped:
-            self.header["dropped"] = str(self._reader.dropped)
-
-    @property
-    def end(self) -> dict[str, str]:
-        text = self._reader.end
-        return {} if text is None else _pairs(text.splitlines())
-
-    @property
-    def threads(self) -> dict[int, str]:
-        return self._reader.threads
-
-    @property
-    def why(self) -> str | None:
-        return self._reader.why
-
-    @property
-    def peaks(self) -> list[Peak]:
-        return [Peak(*peak) for peak in self._reader.peaks()]
-
-    def events(self) -> Iterator[Event]:
-        return map(Event._make, self._reader.events())
-
-    def tree(self) -> Node:
-        return _tree_of_columns(self._tree())
-
-    def _tree(self) -> dict[str, Any]:
-        if self._columns is None:
-            self._columns = self._reader.tree()
-        return self._columns
-
-    def _seen(self) -> dict[str, float]:
-        tree = self._tree()
-        figures = {key: tree["total_seconds" if key == "seconds" else key] for key in _FIGURES}
-        figures["events"] += self._reader.dropped
-        return figures
-
-    def totals(self) -> list[tuple[str, int, str, int, int]] | None:
-        return self._reader.totals()
-
-    def site_totals(self) -> list[SiteTotal] | None:
-        rows = self._reader.site_totals()
-        return None if rows is None else _merged(rows)
-
-    def write_log(self, fd: int, log: str | None = None, threshold: int | None = None, comments: bool = True) -> int:
-        mode = log if log is not None else "all" if threshold is None else "threshold"
-        return cPyMemTrace.capture_to_log(self.path, fd, mode, threshold, comments)
-
-
-def _merged(rows: Iterable[tuple[str, str, int, str, int, int]]) -> list[SiteTotal]:
-    """A place can have several numbers: code that was compiled again."""
-    found: dict[tuple[str, str, int, str], list[int]] = {}
-    for what, file, line, function, events, change in rows:
-        total = found.setdefault((what, file, line, function), [0, 0])
-        total[0] += events
-        total[1] += change
-    return [SiteTotal(*place, events, change) for place, (events, change) in found.items()]
-
-
-_COLUMNS = ("calls", "up", "down", "peak", "seconds")
-_SPECIAL = ("", BEFORE, TRACER, SUSPENDED)
-
-
-def _tree_of_columns(tree: dict[str, Any]) -> Node:
-    """Of CaptureReader.tree()."""
-    names = ("function", "file", "line", "is_c", *_COLUMNS, "up_inclusive", "down_inclusive", "peak_inclusive")
-    rows = zip(*(tree[name] for name in names), tree["seconds_inclusive"])
-    nodes = [Node(*row) for row in rows]
-    for node, name in zip(nodes, _SPECIAL):
-        node.function = name
-    for index, parent in enumerate(tree["parent"]):
-        node = nodes[index]
-        if index >= len(_SPECIAL) or (index > 0 and _is_used(node)):
-            nodes[parent].children.append(node)
-    nodes[0].function = "<all>"
-    return nodes[0]
-
-
-def _is_used(node: Node) -> bool:
-    return bool(node.calls or node.up or node.down or node.peak or node.seconds)
-
-
-# --- the text around the table ---------------------------------------------------------------------------------------
-
-_PLAIN_COLUMNS = ["Event", "Clock", "What", "File", "#line", "Function", "RSS"]
-_PREVIOUS_COLUMNS = ["Event", "dEvent", "Clock", "What", "File", "#line", "Function", "RSS", "dRSS"]
 _FOOT_KEYS = ("threads that could not be seen: ", "threads whose profile function ")
-
-
-def _layout(line: str) -> str:
-    """plain, previous, or "" when it is not the column header."""
-    if not line.startswith(("Event  ", "      Event  ")):
-        return ""
-    words = line.split()
-    return "plain" if words == _PLAIN_COLUMNS else "previous" if words == _PREVIOUS_COLUMNS else ""
-
-
-def _split_head(head: str) -> tuple[str, dict[str, str]]:
-    """The text before the table, its last line being the column header: message, `# key: value` lines."""
-    lines = head.splitlines(keepends=True)
-    if lines and _layout(lines[-1]):
-        lines.pop()
-    first = len(lines)
-    for index in range(len(lines) - 1, -1, -1):
-        if not lines[index].startswith("# "):
-            break
-        if lines[index].startswith("# pymemtrace: "):
-            first = index
-            break
-    return "".join(lines[:first]), _pairs([line.rstrip("\n") for line in lines[first:]])
-
-
-def _pairs(lines: list[str]) -> dict[str, str]:
-    found = {}
-    for line in lines:
-        key, colon, value = line[2:].partition(": ")
-        if colon:
-            found[key] = value
-        elif line == "# end" or line.startswith("# end "):
-            found["end"] = line[6:]
-    return found
-
-
-# --- text logs -------------------------------------------------------------------------------------------------------
 
 # A name has 65,536 bytes at most, a byte becomes at most 6, and there are two in a row.
 _MAX_LINE = 1 << 20
@@ -405,7 +59,7 @@ class _Scan:
     cut: int = 0  # the number of a last line that is not whole; 0: it is
 
 
-class _Text(Capture):
+class TextCapture(Capture):
     def __init__(self, path: str) -> None:
         self._layout = ""
         self._scanned: _Scan | None = None
@@ -421,7 +75,7 @@ class _Text(Capture):
                 raise ValueError(f"{path!r} is neither a capture nor a text log: it has no line with the column titles")
             lines.append(line)
             if line.startswith((b"Event  ", b"      Event  ")) and line.endswith(b"\n"):
-                self._layout = _layout(line.decode("utf-8", "replace"))
+                self._layout = layout(line.decode("utf-8", "replace"))
         return b"".join(lines)
 
     def _items(self) -> Iterator[Event | str | _Cut]:
@@ -476,10 +130,10 @@ class _Text(Capture):
         foot = self._scan().foot
         first = next((i for i in range(len(foot) - 1, -1, -1) if foot[i].startswith("# events: ")), None)
         if first is None:
-            return _pairs(foot[-2:]) if foot[-1:] == ["# end recovered"] else {}
+            return pairs(foot[-2:]) if foot[-1:] == ["# end recovered"] else {}
         while first and foot[first - 1][2:].startswith(_FOOT_KEYS):
             first -= 1
-        return _pairs(foot[first:])
+        return pairs(foot[first:])
 
     @property
     def threads(self) -> dict[int, str]:
@@ -509,10 +163,10 @@ class _Text(Capture):
             first, last = first or item, item
             peak = max(peak, item.rss)
         if first is None or last is None:
-            return dict.fromkeys(_FIGURES, 0)
+            return dict.fromkeys(FIGURES, 0)
         peak = max([peak, *(one.bytes for one in self.peaks)])
         seconds = round(last.clock - first.clock, 6)
-        return dict(zip(_FIGURES, (last.event + 1, seconds, first.rss, peak, last.rss)))
+        return dict(zip(FIGURES, (last.event + 1, seconds, first.rss, peak, last.rss)))
 
     def write_log(self, fd: int, log: str | None = None, threshold: int | None = None, comments: bool = True) -> int:
         own_log, own_threshold = self.header.get("log"), self.header.get("threshold")
@@ -541,7 +195,7 @@ class _Text(Capture):
 
     def site_totals(self) -> list[SiteTotal] | None:
         self._need_all("total by site")
-        return _merged((event.what, event.file, event.line, event.function, 1, event.drss) for event in self.events())
+        return merged((event.what, event.file, event.line, event.function, 1, event.drss) for event in self.events())
 
     def tree(self) -> Node:
         self._need_all("tree")
@@ -685,7 +339,7 @@ class _TextTree:
         self.grown, self.peak, self.nested = 0, 0, False
 
     def finish(self) -> Node:
-        self.root.children[:0] = [node for node in (self.before, self.tracer, self.suspended) if _is_used(node)]
+        self.root.children[:0] = [node for node in (self.before, self.tracer, self.suspended) if is_used(node)]
         for node in reversed([node for _, node in self.root.walk()]):
             node.up_inclusive = node.up + sum(child.up_inclusive for child in node.children)
             node.down_inclusive = node.down + sum(child.down_inclusive for child in node.children)

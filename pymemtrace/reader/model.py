@@ -1,0 +1,201 @@
+"""What readers return: events, peaks, the calling-context tree, and a recording that has them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .lines import split_head
+
+BEFORE, TRACER, SUSPENDED = "<before the recording>", "<tracer>", "<suspended>"
+
+
+class Event(NamedTuple):
+    """One event: a row of a log, or an event of a capture."""
+
+    event: int  # its number in the recording, from 0 on
+    clock: float  # seconds since the process started
+    what: str  # CALL, RETURN, C_CALL, C_RETURN, C_EXCEPT
+    file: str
+    line: int
+    function: str
+    rss: int  # bytes
+    drss: int  # bytes: change since the event before in this file; of the first, all
+    thread: int  # the kernel's number; 0: unknown
+
+
+class Peak(NamedTuple):
+    """Memory that was taken and given back between two events, and lifted the process's peak."""
+
+    bytes: int  # the peak itself
+    event: int  # the event before which it was seen
+    file: str
+    line: int
+    function: str  # charged; <?>: none can be named
+
+
+class SiteTotal(NamedTuple):
+    """What a place saw in the whole recording."""
+
+    what: str  # CALL, RETURN, C_CALL, C_RETURN, C_EXCEPT
+    file: str
+    line: int
+    function: str
+    events: int
+    bytes: int  # by which RSS had changed at these events: the sum of their dRSS
+
+
+@dataclass
+class Node:
+    """A function in the place from which it was called; the root is the whole recording. Sizes in bytes.
+
+    What is not `inclusive` is the function's own, what it called left out. The root's children are the functions that
+    were called first, and up to three rows that are none: `<before the recording>` (what frames did that were open when
+    it began), `<tracer>` (the recorder's own memory), `<suspended>` (nested recordings).
+    """
+
+    function: str
+    file: str
+    line: int  # where a Python function begins; 0 for C functions, whose `file` is the caller's
+    is_c: bool
+    calls: int = 0
+    up: int = 0  # sum of the growths
+    down: int = 0  # sum of the falls; 0 or less
+    peak: int = 0  # largest RSS or peak while it ran itself; 0: none was seen
+    seconds: float = 0.0
+    up_inclusive: int = 0
+    down_inclusive: int = 0
+    peak_inclusive: int = 0
+    seconds_inclusive: float = 0.0
+    children: list[Node] = field(default_factory=list, repr=False)  # in the order of their first call
+
+    @property
+    def net(self) -> int:
+        """Growth less falls, its own."""
+        return self.up + self.down
+
+    @property
+    def net_inclusive(self) -> int:
+        """Growth less falls, with all that it called."""
+        return self.up_inclusive + self.down_inclusive
+
+    def walk(self) -> Iterator[tuple[int, Node]]:
+        """This node and all below it, depth first: (depth, node); the depth of this one is 0."""
+        waiting: list[tuple[int, Node]] = [(0, self)]
+        while waiting:
+            depth, node = waiting.pop()
+            yield depth, node
+            waiting.extend((depth + 1, child) for child in reversed(node.children))
+
+
+class Capture:
+    """A recording, read back. What needs a pass over the file makes it when it is asked for.
+
+    path: as given. binary: a capture, not a text log. message: the opening message. header: the `# key: value` lines
+    before the table, without `# `; empty for a log without comments.
+    """
+
+    binary = False
+
+    def __init__(self, path: str, head: str) -> None:
+        self.path = path
+        self.message, self.header = split_head(head)
+
+    @property
+    def left_over(self) -> bool:
+        """Is there a ring beside it, of a recording that was killed or still runs? `recover` is for the former."""
+        return os.path.exists(f"{self.path}.ring")
+
+    @property
+    def end(self) -> dict[str, str]:
+        """The `# key: value` lines after the table, and `end`: why it ended, "" for a regular end. {}: it has no end.
+
+        Raises: OSError, ValueError, as all that follows.
+        """
+        raise NotImplementedError
+
+    @property
+    def threads(self) -> dict[int, str]:
+        """The kernel's number of each thread that made an event -> its last name; "" where that is unknown."""
+        raise NotImplementedError
+
+    @property
+    def complete(self) -> bool:
+        """Is it whole, to its end?"""
+        return self.why is None
+
+    @property
+    def why(self) -> str | None:
+        """Why it is not complete, and where it was cut: one sentence without a full stop. None: it is."""
+        raise NotImplementedError
+
+    @property
+    def peaks(self) -> list[Peak]:
+        """Temporaries that lifted the process's peak, in order."""
+        raise NotImplementedError
+
+    def events(self) -> Iterator[Event]:
+        """Events in order; of a text log, those that were logged. Ends where the file ends or is cut."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Event]:
+        return self.events()
+
+    def tree(self) -> Node:
+        """Every function in the place from which it was called. Raises: ValueError when not every event is here."""
+        raise NotImplementedError
+
+    def totals(self) -> list[tuple[str, int, str, int, int]] | None:
+        """Of the recorder, for the whole recording: (file, line, function, net bytes, times). None: there are none."""
+        return None
+
+    def site_totals(self) -> list[SiteTotal] | None:
+        """What every place saw, in the order of first events; of a capture, in the whole recording, whatever `keep` has
+        dropped of it. None: there was no room for it. Raises: ValueError for a log that does not have every event.
+        """
+        raise NotImplementedError
+
+    def figures(self) -> dict[str, float]:
+        """`events`, `seconds`, `rss_first`, `rss_peak`, `rss_last` (bytes): of the recording if the file has its end,
+        else of what is here.
+        """
+        end = self.end
+        if all(name in end for name in FIGURES.values()):
+            return {key: float(end[name]) if key == "seconds" else int(end[name]) for key, name in FIGURES.items()}
+        return self._seen()
+
+    def _seen(self) -> dict[str, float]:
+        raise NotImplementedError
+
+    def write_log(self, fd: int, log: str | None = None, threshold: int | None = None, comments: bool = True) -> int:
+        """Write it as a text log into a descriptor; how much that was: of a capture rows, of a log bytes.
+
+        log, threshold (bytes): as in `trace`; None: of a capture every event, of a log what it has.
+        Raises: OSError; ValueError when a text log has other rows than it is asked for.
+        """
+        raise NotImplementedError
+
+
+FIGURES = {
+    "events": "events",
+    "seconds": "seconds",
+    "rss_first": "RSS first",
+    "rss_peak": "RSS peak",
+    "rss_last": "RSS last",
+}
+
+
+def is_used(node: Node) -> bool:
+    return bool(node.calls or node.up or node.down or node.peak or node.seconds)
+
+
+def merged(rows: Iterable[tuple[str, str, int, str, int, int]]) -> list[SiteTotal]:
+    """A place can have several numbers: code that was compiled again."""
+    found: dict[tuple[str, str, int, str], list[int]] = {}
+    for what, file, line, function, events, change in rows:
+        total = found.setdefault((what, file, line, function), [0, 0])
+        total[0] += events
+        total[1] += change
+    return [SiteTotal(*place, events, change) for place, (events, change) in found.items()]
