@@ -113,6 +113,7 @@ def test_only_the_end_is_kept_and_totals_hold_for_all(run_child: RunChild, tmp_p
     assert [int(row.split(None, 1)[0]) for row in rows] == [event.event for event in events]
 
 
+@pytest.mark.slow_once
 def test_segments_agree_with_the_document(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN
     path = tmp_path / "kept.pmt"
@@ -157,7 +158,9 @@ def test_never_too_much_and_readable_at_any_moment(tmp_path: Path) -> None:
         process.wait(10)
 
 
-@pytest.mark.parametrize("after", [0.4, 1.1, 1.9, 2.7])
+@pytest.mark.parametrize(
+    "after", [0.4, *(pytest.param(after, marks=pytest.mark.slow_once) for after in (1.1, 1.9, 2.7))]
+)
 def test_killed(tmp_path: Path, after: float) -> None:
     # GIVEN
     path = tmp_path / "kept.pmt"

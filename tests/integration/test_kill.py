@@ -270,7 +270,7 @@ SWEEP = [
 PARTS = 5  # tests that share the kills, so that they can run side by side
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow_once) for part in range(1, PARTS))])
 def test_killed_at_a_random_moment(part: int, start: Callable[..., Running]) -> None:
     # GIVEN programs that count their calls in a page that outlives them
     for number in range(part, KILLS, PARTS):

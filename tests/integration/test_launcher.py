@@ -188,9 +188,15 @@ PROGRAMS: dict[str, str] = {
         """,
     "excepthook_deleted": "import sys\ndel sys.excepthook\n1 / 0\n",
     "keyboard_interrupt": "print('x', flush=True)\nraise KeyboardInterrupt\n",
-    "keyboard_interrupt_signal": "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n",
+    "keyboard_interrupt_signal": """
+        import os, signal, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background has it ignored
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(9)
+        """,
     "keyboard_interrupt_caught": """
         import os, signal, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(9)
