@@ -18,13 +18,13 @@ typedef struct pmt_function {
 } pmt_function;
 
 #define PMT_NO_WAY ((uint64_t)UINT32_MAX)
+#define PMT_WAY_TIMES (UINT64_C(1) << 36) /* a block has fewer than 2^24 events, and of these each has fewer than 2^9 units */
 
-/* What the tree needs of a site, together: two to a cache line. The first four are the tree's that `places_of` names. */
+/* What the tree needs of a site, together: two to a cache line. The first three are the tree's that `places_of` names. */
 typedef struct pmt_place {
     uint64_t way;            /* stamp : 32 | node from which an event there last led ...; PMT_NO_WAY: none yet */
-    uint64_t clock;          /* of such events, not yet the node's: clock units ... */
-    uint32_t times;          /* ... and their number; 0 between two blocks */
-    uint32_t to;             /* ... to this node */
+    uint64_t to;             /* ... to this node; the same stamp : 32 | node */
+    uint64_t sum;            /* of such events, not yet the nodes': PMT_WAY_TIMES * number + clock units; 0 between blocks */
     uint32_t function;       /* the one that begins or ends there */
     uint32_t python_what;    /* the Python function whose code it is in : 29 | what : 3 */
 } pmt_place;

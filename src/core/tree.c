@@ -219,9 +219,9 @@ static uint32_t unusual(pmt_tree *t, uint32_t top, const pmt_place *place, uint3
 static void settle(pmt_tree *t, pmt_place *place) /* what was added up beside a way, to its nodes */
 {
     bool call = (place->python_what & 5) == 0; /* CALL or C_CALL */
-    t->nodes[(uint32_t)place->way].clock += place->clock;
-    t->nodes[place->to].calls += call ? place->times : 0;
-    place->clock = place->times = 0;
+    t->nodes[(uint32_t)place->way].clock += place->sum % PMT_WAY_TIMES;
+    t->nodes[(uint32_t)place->to].calls += call ? place->sum / PMT_WAY_TIMES : 0;
+    place->sum = 0;
 }
 
 /* An event at a site without a way from `top` that may be taken blindly. The new top; UINT32_MAX: no memory. */
@@ -229,16 +229,15 @@ static __attribute__((noinline)) uint32_t turn(pmt_tree *t, pmt_place *places, u
                                                int64_t rss)
 {
     pmt_place *place = &places[site];
-    uint32_t to = place->to, from = (uint32_t)place->way;
+    uint32_t to = (uint32_t)place->to, from = (uint32_t)place->way;
+    t->nodes[top].clock += time; /* any time: only short ones are added up beside the way */
     if (from == top) {
-        place->times++;
-        place->clock += time;
+        place->sum += PMT_WAY_TIMES;
     }
     else {
-        if (place->times > 0) {
+        if (place->sum > 0) {
             settle(t, place);
         }
-        t->nodes[top].clock += time;
         to = unusual(t, top, place, &from);
         if (to == UINT32_MAX) {
             return to;
@@ -249,7 +248,7 @@ static __attribute__((noinline)) uint32_t turn(pmt_tree *t, pmt_place *places, u
             t->used[t->used_count++] = site;
         }
         place->way = (uint64_t)t->stamp << 32 | from;
-        place->to = to;
+        place->to = (uint64_t)t->stamp << 32 | to;
     }
     look_at_peak(&t->nodes[to], rss);
     return to;
@@ -371,32 +370,31 @@ static __attribute__((noinline)) void take_usual(run *state, const uint8_t *stop
     run s = *state;
     const uint64_t stamp = s.key >> 32 << 32;
     do {
-        uint8_t first = *s.p, time = (uint8_t)(first >> 2 | first << 6); /* what is announced comes first */
-        uint32_t site = successor[pmt_reader_place(s.previous)], more = 0;
+        uint8_t first = *s.p;
+        uint64_t time = (uint8_t)(first >> 2 | first << 6); /* what is announced comes first */
+        uint32_t site = successor[pmt_reader_place(s.previous)];
         pmt_place *place = &places[site]; /* site 0, after one that had no successor yet, has no way */
         if (unlikely(time >= PMT_TIME_BYTE)) {
             if (time > PMT_TIME_BYTE || site == 0) {
                 break;
             }
-            more = *++s.p;
+            time += *++s.p;
             s.counted++;
         }
-        s.clock += time + more;
         if (likely(place->way == s.key)) {
-            place->times++;
-            place->clock += time + more;
-            s.key = stamp | place->to;
+            place->sum += PMT_WAY_TIMES + time;
+            s.key = place->to;
         }
         else if (site == 0) {
-            s.clock -= time;
             break;
         }
         else {
-            s.key = stamp | turn(t, places, site, (uint32_t)s.key, time + more, rss);
+            s.key = stamp | turn(t, places, site, (uint32_t)s.key, time, rss);
             if (unlikely((uint32_t)s.key == UINT32_MAX)) {
                 break;
             }
         }
+        s.clock += time;
         s.previous = site;
         s.p++;
     } while (likely(s.p < stop));
@@ -497,9 +495,8 @@ int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
             }
             pmt_place *place = &places[site]; /* site 0, after one that had no successor yet, has no way */
             if (likely(place->way == (stamp | top))) {
-                place->times++;
-                place->clock += time;
-                top = place->to;
+                place->sum += PMT_WAY_TIMES + time;
+                top = (uint32_t)place->to;
             }
             else if (unlikely(site == 0)) {
                 goto slow;
