@@ -70,47 +70,25 @@ lint: $(VENV)/.dev ## ruff and mypy
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-# The core without an interpreter: every tests/core/test_*.c is a program of its own, built in three ways.
+# The core without an interpreter, built in three ways.
 
 CORE_SOURCES := $(sort $(wildcard src/core/*.c src/platform/*.c))
 CORE_HEADERS := $(sort $(wildcard src/core/*.h src/platform/*.h tests/core/*.h))
-CORE_TESTS := $(sort $(basename $(notdir $(wildcard tests/core/test_*.c))))
 CORE_FLAGS := -std=c11 -D_GNU_SOURCE -g -Wall -Wextra -Isrc -Itests/core -pthread -fvisibility=hidden
 ifeq ($(PYMEMTRACE_WERROR),1)
 CORE_FLAGS += -Werror
 endif
-FLAGS_plain := -O2
-FLAGS_asan := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
-FLAGS_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer
-# gcc's ThreadSanitizer cannot place its memory where the kernel randomises addresses widely.
-FIXED_ADDRESSES := $(shell setarch "$$(uname -m)" -R true 2>/dev/null && echo setarch "$$(uname -m)" -R)
+CORE_TEST := @$(MAKE) --no-print-directory -f tests/core/Makefile -j$(shell nproc) FLAGS="$(CORE_FLAGS)"
+WITH_THREADS := test_output test_recorder test_recover test_ring test_writer
 
-define core_flavour
-build/core/$(1)/%.o: src/%.c $$(CORE_HEADERS) Makefile
-	@mkdir -p $$(@D)
-	@$$(CC) $$(CORE_FLAGS) $$(FLAGS_$(1)) -c -o $$@ $$<
+test-core: ## the C tests of the core, without Python
+	$(CORE_TEST) FLAVOUR=plain
 
-build/core/$(1)/test_%: tests/core/test_%.c $$(patsubst src/%.c,build/core/$(1)/%.o,$$(CORE_SOURCES)) $$(CORE_HEADERS)
-	@mkdir -p $$(@D)
-	@$$(CC) $$(CORE_FLAGS) $$(FLAGS_$(1)) -o $$@ $$(filter %.c %.o,$$^)
-endef
-$(foreach flavour,plain asan tsan,$(eval $(call core_flavour,$(flavour))))
-.SECONDARY:
+asan-core:
+	$(CORE_TEST) FLAVOUR=asan
 
-# Runs all the programs named, each in an empty folder of its own and for 5 minutes at most; says which failed.
-run_core = @test -n "$(CORE_TESTS)" || { echo "no tests in tests/core"; exit 1; }; failed=; \
-	for program in $(1); do \
-	    rm -rf build/core/scratch; mkdir -p build/core/scratch; \
-	    echo "$$program"; \
-	    (cd build/core/scratch && $(2) timeout 300 "$(HERE)/$$program") || failed="$$failed $$program"; \
-	done; rm -rf build/core/scratch; \
-	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; exit 1; else echo "$(words $(1)) programs passed"; fi
-
-test-core: $(CORE_TESTS:%=build/core/plain/%) ## the C tests of the core, without Python
-	$(call run_core,$(CORE_TESTS:%=build/core/plain/%),)
-
-tsan: $(CORE_TESTS:%=build/core/tsan/%) ## the core's tests under ThreadSanitizer
-	$(call run_core,$(CORE_TESTS:%=build/core/tsan/%),TSAN_OPTIONS=halt_on_error=1:die_after_fork=0 $(FIXED_ADDRESSES))
+tsan: ## those of the core's tests that have threads under ThreadSanitizer
+	$(CORE_TEST) FLAVOUR=tsan TESTS="$(WITH_THREADS)"
 
 # The tests run in a copy of the project whose extension is built with the sanitizers. The interpreter's own leaks are
 # not ours, so leaks are looked for in the core's tests only.
@@ -123,9 +101,6 @@ ASAN_TESTS := $(foreach name,events threads fork_off layout profilers scale memo
 	tests/integration/test_$(name).py) tests/unit/test_capture_reader.py
 
 asan: asan-core asan-python ## the core's tests, then the extension's, under ASan and UBSan
-
-asan-core: $(CORE_TESTS:%=build/core/asan/%)
-	$(call run_core,$(CORE_TESTS:%=build/core/asan/%),ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1)
 
 asan-python: $(VENV)/.dev
 	@mkdir -p build/asan
@@ -143,7 +118,7 @@ asan-python: $(VENV)/.dev
 CLANG ?= clang
 FUZZ_SECONDS ?= 1800
 FUZZ_TARGETS := reader recover
-FUZZ_SOURCES := $(filter-out src/core/arena.c,$(CORE_SOURCES)) tests/fuzz/arena.c
+FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/objects/%.o,$(filter-out src/core/arena.c,$(CORE_SOURCES)) tests/fuzz/arena.c)
 FUZZ_FLAGS := $(CORE_FLAGS) -Itests/fuzz -O1 -fsanitize=fuzzer,address,undefined,float-cast-overflow \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer
 
@@ -163,10 +138,13 @@ fuzz: $(FUZZ_TARGETS:%=build/fuzz/fuzz_%) build/fuzz/make_seeds ## fuzz the read
 fuzz-short: ## the same for a minute
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=60
 
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES) $(CORE_HEADERS) $(wildcard tests/fuzz/*.h) Makefile
+build/fuzz/objects/%.o: %.c $(CORE_HEADERS) $(wildcard tests/fuzz/*.h) Makefile
 	@command -v "$(CLANG)" >/dev/null || { echo "fuzzing needs clang with libFuzzer: apt-get install clang"; exit 1; }
 	@mkdir -p $(@D)
-	@$(CLANG) $(FUZZ_FLAGS) -o $@ $(filter %.c,$^)
+	@$(CLANG) $(FUZZ_FLAGS) -c -o $@ $<
+
+build/fuzz/fuzz_%: build/fuzz/objects/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS)
+	@$(CLANG) $(FUZZ_FLAGS) -o $@ $^
 
 build/fuzz/make_seeds: tests/fuzz/make_seeds.c $(CORE_HEADERS) tests/fuzz/remains.h
 	@mkdir -p $(@D)

@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,30 @@ def files(pattern: str) -> list[str]:
     return sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern))
 
 
+def compile_side_by_side(compiler: Any) -> None:
+    """Of one extension, setuptools compiles one file after another."""
+
+    def compile(
+        sources: Any,
+        output_dir: Any = None,
+        macros: Any = None,
+        include_dirs: Any = None,
+        debug: Any = False,
+        extra_preargs: Any = None,
+        extra_postargs: Any = None,
+        depends: Any = None,
+    ) -> Any:
+        _, objects, last, flags, build = compiler._setup_compile(
+            output_dir, macros, include_dirs, sources, depends, extra_postargs
+        )
+        first = compiler._get_cc_args(flags, debug, extra_preargs)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda each: compiler._compile(each, *build[each], first, last, flags), objects))
+        return objects
+
+    compiler.compile = compile
+
+
 class BuildExt(build_ext):
     """Builds again when flags or headers change, and never writes into a library that a process has loaded."""
 
@@ -88,6 +113,7 @@ class BuildExt(build_ext):
         flags = shlex.join([*ext.extra_compile_args, *ext.extra_link_args, *map(str, ext.define_macros), *ext.sources])
         if not stamp.is_file() or stamp.read_text(encoding="utf-8") != flags:
             self.force = True
+        compile_side_by_side(self.compiler)
         super().build_extension(ext)
         stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.write_text(flags, encoding="utf-8")

@@ -19,7 +19,7 @@ def within_bounds(stats: dict[str, int]) -> None:
     assert 0 < stats["tracer_bytes"] <= 24 * MIB + 64 * stats["sites"], stats
 
 
-@pytest.mark.parametrize("mode", ["all", "none"])
+@pytest.mark.parametrize("mode", [pytest.param("all", marks=pytest.mark.slow_once), "none"])
 def test_seventy_thousand_functions(run_child: RunChild, tmp_path: Path, mode: str) -> None:
     # GIVEN
     source = """
@@ -125,7 +125,7 @@ COMPILING = """
 """
 
 
-@pytest.mark.parametrize("names", ["same", "different"])
+@pytest.mark.parametrize("names", [pytest.param("same", marks=pytest.mark.slow_once), "different"])
 def test_functions_compiled_in_a_loop(run_child: RunChild, names: str) -> None:
     # GIVEN a program that compiles, calls and forgets functions, 5,000 and 50,000 times
     results = []
