@@ -59,8 +59,8 @@ test-all: $(VENV)/.dev ## all tests on every CPython 3.9 to 3.13 on this machine
 leaks: build $(VENV)/.dev ## the leak test of every public name
 	$(PY) -m pytest tests/integration/test_leaks.py $(PYTEST)
 
-soak: build $(VENV)/.dev ## kill 300 recorded programs at random moments, and recover them
-	PYMEMTRACE_SOAK=$(or $(SOAK),300) $(PY) -m pytest tests/integration/test_kill.py $(PYTEST)
+soak: build $(VENV)/.dev ## kill 300 recorded programs at random moments, and recover them; 100 MB through keep=1M
+	PYMEMTRACE_SOAK=$(or $(SOAK),300) $(PY) -m pytest tests/integration/test_kill.py tests/integration/test_keep.py $(PYTEST)
 
 layers: build $(VENV)/.dev ## who includes and imports whom
 	$(PY) -m pytest tests/unit/test_layers.py $(PYTEST)
