@@ -1,4 +1,4 @@
-/* tracer.h - type Tracer: one recording as a Python object. Under the GIL. */
+/* tracer.h - type Tracer (tracer_type.c) and how its recording starts and stops (tracer.c). Under the GIL. */
 #ifndef PMT_TRACER_H
 #define PMT_TRACER_H
 
@@ -16,8 +16,6 @@ typedef struct pmt_tracer {
     PyObject *error;         /* OSError, NULL: none */
     bool started;
 } pmt_tracer;
-
-extern PyType_Spec pmt_tracer_spec;
 
 int pmt_tracer_types_init(PyObject *module);            /* tracer_type.c: adds Tracer and Profile; 0, or -1 with an exception */
 int pmt_tracer_start(pmt_tracer *t);                    /* 0, or -1 with an exception */

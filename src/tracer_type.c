@@ -34,14 +34,22 @@ static int choose(const char *what, PyObject *value, const char *const *names, i
     return -1;
 }
 
+static bool is_int(PyObject *value, const char *what) /* false: TypeError is set */
+{
+    if (!PyLong_Check(value) || PyBool_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "%s must be a number of bytes (int), not %R", what, value);
+        return false;
+    }
+    return true;
+}
+
 static int threshold_of(PyObject *value, uint64_t *out)
 {
     if (value == NULL || value == Py_None) {
         *out = (uint64_t)sysconf(_SC_PAGESIZE);
         return 0;
     }
-    if (!PyLong_Check(value) || PyBool_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "threshold must be a number of bytes (int), not %R", value);
+    if (!is_int(value, "threshold")) {
         return -1;
     }
     int overflow;
@@ -59,8 +67,7 @@ static int keep_of(PyObject *value, int64_t *out)
     if (value == NULL || value == Py_None) {
         return 0;
     }
-    if (!PyLong_Check(value) || PyBool_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "keep must be a number of bytes (int), not %R", value);
+    if (!is_int(value, "keep")) {
         return -1;
     }
     int overflow;
@@ -302,7 +309,7 @@ static PyType_Slot tracer_slots[] = {
     {0, NULL},
 };
 
-PyType_Spec pmt_tracer_spec = {
+static PyType_Spec tracer_spec = {
     .name = "pymemtrace.cPyMemTrace.Tracer",
     .basicsize = sizeof(pmt_tracer),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
@@ -326,7 +333,7 @@ extern PyMethodDef pmt_profile_methods[];
 
 int pmt_tracer_types_init(PyObject *module)
 {
-    PyObject *tracer = PyType_FromModuleAndSpec(module, &pmt_tracer_spec, NULL);
+    PyObject *tracer = PyType_FromModuleAndSpec(module, &tracer_spec, NULL);
     PyObject *profile = tracer == NULL ? NULL : PyType_FromModuleAndSpec(module, &pmt_profile_spec, NULL);
     int rc = profile == NULL || pmt_module_add(module, "Tracer", tracer) < 0 ||
                      pmt_module_add(module, "Profile", profile) < 0
