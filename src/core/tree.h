@@ -28,7 +28,7 @@ typedef struct pmt_tree {
     uint32_t count, room;
     uint64_t *slots;                /* hash of (parent, function) -> node */
     uint32_t mask;
-    struct pmt_stack *stacks;       /* by thread id; owned. An id whose tid changes is a new thread with an empty stack */
+    struct pmt_stack *stacks;       /* by thread id; owned. Another tid: another thread, its stack empty */
     uint32_t stack_count;
     uint64_t events, unmatched;     /* C_RETURN or RETURN without their call, passed over */
     uint64_t returns_before;        /* RETURNs of frames that were open when recording began */
