@@ -1,7 +1,9 @@
 /* DESIGN: the cheapest changes of RSS are giving back one anonymous page, writing one anew, and a fault-around on a
  * cached file (which of them is cheapest differs by processor), so all three are timed and the least is kept. Later
  * calibrations run in the writer thread while the program runs, and must not move the RSS which is being measured:
- * they time a fault that changes nothing (reading a fresh page maps the shared page of zeros) and scale it. */
+ * they time a fault that changes nothing (reading a fresh page maps the shared page of zeros) and scale it. Between
+ * them the readings themselves are the yardstick: the kernel's work for one and for a change keep their ratio when the
+ * core's speed changes (docs/performance.md), so it is measured in the same moments, and the threshold scaled by it. */
 #include "core/gate.h"
 
 #include <fcntl.h>
@@ -14,20 +16,22 @@
 #include "platform/rss.h"
 
 #define ROUNDS 200
+#define TURNS 8 /* in which changes and readings take turns */
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
 }
 
-static uint64_t time_anonymous(pmt_clock *c, size_t page)
+/* Ticks of the cheapest change of one anonymous page, UINT64_MAX without memory. */
+static uint64_t time_anonymous(pmt_clock *c, size_t page, int rounds)
 {
     uint64_t best = UINT64_MAX;
     char *p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) {
         return best;
     }
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < rounds; i++) {
         uint64_t t0 = pmt_clock_ticks(c);
         *(volatile char *)p = 1;
         uint64_t t1 = pmt_clock_ticks(c);
@@ -39,7 +43,18 @@ static uint64_t time_anonymous(pmt_clock *c, size_t page)
     return best;
 }
 
-static uint64_t time_file(pmt_clock *c, size_t page)
+static uint64_t time_reading(pmt_clock *c, pmt_rss *rss, int rounds)
+{
+    uint64_t best = UINT64_MAX;
+    for (int i = 0; i < rounds; i++) {
+        uint64_t t0 = pmt_clock_ticks(c);
+        (void)pmt_rss_read(rss);
+        best = least(best, pmt_clock_ticks(c) - t0);
+    }
+    return best;
+}
+
+static uint64_t time_file(pmt_clock *c, size_t page, int rounds)
 {
     uint64_t best = UINT64_MAX;
     size_t bytes = 16 * page; /* what one fault brings in: the kernel's fault-around */
@@ -52,7 +67,7 @@ static uint64_t time_file(pmt_clock *c, size_t page)
     if (p == MAP_FAILED) {
         return best;
     }
-    for (int i = 0; i < ROUNDS / 4; i++) {
+    for (int i = 0; i < rounds; i++) {
         uint64_t t0 = pmt_clock_ticks(c);
         (void)*(volatile char *)p; /* the first page of a running program is in the page cache and in the file */
         uint64_t t1 = pmt_clock_ticks(c);
@@ -107,6 +122,30 @@ const char *pmt_gate_off_why(const pmt_clock *c, const char *env)
     return pmt_tsc_invariant() ? "PYMEMTRACE_CLOCK=monotonic" : "the TSC is not invariant";
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Changes and readings in turns: each turn sees both at one speed of the core, and the median of the turns' ratios is not
+ * moved by one in which the speed changed. Readings apart from the changes, since one just after madvise is slower. */
+static void measure(pmt_gate *g, pmt_clock *c, pmt_rss *rss, size_t page)
+{
+    double ratio[TURNS];
+    g->cheapest = g->reading = UINT64_MAX;
+    for (int i = 0; i < TURNS; i++) {
+        uint64_t change = least(time_anonymous(c, page, ROUNDS / TURNS), time_file(c, page, ROUNDS / TURNS / 4));
+        uint64_t reading = time_reading(c, rss, ROUNDS / TURNS);
+        g->cheapest = least(g->cheapest, change);
+        g->reading = least(g->reading, reading);
+        ratio[i] = (double)change / (double)reading;
+    }
+    qsort(ratio, TURNS, sizeof ratio[0], by_value);
+    g->reading_ratio = ratio[TURNS / 2];
+    g->zero_ratio = (double)g->cheapest / (double)time_zero_page(c, ROUNDS / 2);
+}
+
 void pmt_gate_init(pmt_gate *g, pmt_clock *c, pmt_rss *rss, const char *off_why)
 {
     memset(g, 0, sizeof *g);
@@ -115,13 +154,11 @@ void pmt_gate_init(pmt_gate *g, pmt_clock *c, pmt_rss *rss, const char *off_why)
         g->random = 2463534242u;
     }
     g->audit_left = pmt_gate_next_audit(g);
-    if (c->kind == PMT_CLOCK_FAKE) { /* a machine made up by a test: a change costs 2,000 ticks */
+    if (c->kind == PMT_CLOCK_FAKE) { /* a machine made up by a test: a change costs 2,000 ticks, and nothing tells */
         g->cheapest = 2000;
-        g->zero_ratio = 0;
     }
     else {
-        g->cheapest = least(time_anonymous(c, page), time_file(c, page));
-        g->zero_ratio = (double)g->cheapest / (double)time_zero_page(c, ROUNDS / 2);
+        measure(g, c, rss, page);
     }
     g->off_why = off_why;
     g->first = off_why != NULL ? 0 : (uint64_t)((double)g->cheapest * PMT_GATE_SAFETY);
@@ -133,15 +170,29 @@ void pmt_gate_init(pmt_gate *g, pmt_clock *c, pmt_rss *rss, const char *off_why)
     g->stale = (uint64_t)(stale_us * 1e-6 * g->ticks_per_second);
 }
 
-void pmt_gate_again(pmt_gate *g, pmt_clock *c)
+/* The threshold falls to what a cheapest change of so many ticks allows; it never rises. */
+static void lower(pmt_gate *g, double change)
 {
     uint64_t now = atomic_load_explicit(&g->threshold, memory_order_relaxed);
-    if (now == 0 || g->zero_ratio <= 0) {
-        return;
-    }
-    double change = (double)time_zero_page(c, ROUNDS / 4) * g->zero_ratio;
     uint64_t threshold = (uint64_t)(change * PMT_GATE_SAFETY);
-    if (threshold > 0 && threshold < now) {
-        atomic_store_explicit(&g->threshold, threshold, memory_order_relaxed);
+    /* relaxed: the number stands for itself. Two threads lower it: the lower of the two has to stay. */
+    while (threshold > 0 && threshold < now &&
+           !atomic_compare_exchange_weak_explicit(&g->threshold, &now, threshold, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+    }
+}
+
+void pmt_gate_again(pmt_gate *g, pmt_clock *c)
+{
+    if (g->off_why == NULL && g->zero_ratio > 0) {
+        lower(g, (double)time_zero_page(c, ROUNDS / 4) * g->zero_ratio);
+    }
+}
+
+void pmt_gate_faster(pmt_gate *g, uint64_t reading)
+{
+    g->reading = reading;
+    if (g->reading_ratio > 0) {
+        lower(g, (double)reading * g->reading_ratio);
     }
 }

@@ -5,7 +5,10 @@
  * the reading is skipped. Two safeguards: a reading is never older than `stale`, and a random one in 1,024 skipped
  * readings is made anyway and compared (the audit).
  *
- * Everything is touched under the GIL only, but for `threshold`, which the writer lowers when it calibrates again. */
+ * A core may run faster later than it did when it was measured. Every reading goes through the same kernel and its
+ * duration is known for nothing, so a reading faster than any before lowers the threshold in proportion.
+ *
+ * Everything is touched under the GIL only, but for `threshold`, which the writer lowers too. */
 #ifndef PMT_GATE_H
 #define PMT_GATE_H
 
@@ -15,7 +18,7 @@
 
 #include "core/clock.h"
 
-#define PMT_GATE_SAFETY 0.65      /* of the cheapest change ever measured: room for a core that boosts later */
+#define PMT_GATE_SAFETY 0.9       /* of the cheapest change: room for what the calibration did not see */
 #define PMT_GATE_AUDIT 1024u      /* one skipped reading in this many is made anyway, on average */
 #define PMT_GATE_PEAK 16u         /* intervals longer than this many cheapest changes are asked for their peak too */
 #define PMT_STALE_US 100          /* the least staleness bound, microseconds */
@@ -34,7 +37,9 @@ typedef struct pmt_gate {
     uint64_t first;             /* threshold at the start, ticks */
     uint64_t cheapest;          /* ticks of the cheapest change at the start */
     double ticks_per_second;
+    uint64_t reading;           /* ticks of the fastest reading so far */
     double zero_ratio;          /* cheapest change / cheapest fault that changes nothing, at the start */
+    double reading_ratio;       /* cheapest change / fastest reading, both in the same moment; 0: not known */
     const char *off_why;        /* NULL, or why it is off */
 } pmt_gate;
 
@@ -45,6 +50,7 @@ const char *pmt_gate_off_why(const pmt_clock *c, const char *env);
 /* Measures this machine (about a millisecond). off_why: NULL, or the reason to leave the gate off. */
 void pmt_gate_init(pmt_gate *g, pmt_clock *c, pmt_rss *rss, const char *off_why);
 void pmt_gate_again(pmt_gate *g, pmt_clock *c); /* writer thread: lowers the threshold if this machine got faster */
+void pmt_gate_faster(pmt_gate *g, uint64_t reading); /* a reading took fewer ticks than any before */
 double pmt_gate_reading_us(pmt_clock *c, pmt_rss *rss, int rounds); /* median-ish cost of a reading, microseconds */
 
 static inline uint32_t pmt_gate_next_audit(pmt_gate *g)
@@ -55,6 +61,16 @@ static inline uint32_t pmt_gate_next_audit(pmt_gate *g)
     x ^= x << 5;
     g->random = x;
     return 1 + (x & (2 * PMT_GATE_AUDIT - 1));
+}
+
+/* RSS was read between the two moments, in ticks. */
+static inline void pmt_gate_was_read(pmt_gate *g, uint64_t begin, uint64_t end)
+{
+    g->read_at = end;
+    g->readings++;
+    if (__builtin_expect(end - begin < g->reading, 0)) {
+        pmt_gate_faster(g, end - begin);
+    }
 }
 
 /* now: ticks at this event; last: ticks at this thread's last event, or after its last reading. A clock that went

@@ -369,9 +369,10 @@ int pmt_recorder_error(pmt_recorder *r)
 bool pmt_recorder_read(pmt_recorder *r, uint64_t now, uint64_t *last, bool audit, pmt_change *out)
 {
     bool longish = now - *last > r->gate.peak_after;
+    uint64_t begin = pmt_clock_ticks(&r->clock);
     int64_t rss = pmt_rss_read(&r->rss);
-    *last = r->gate.read_at = pmt_clock_ticks(&r->clock);
-    r->gate.readings++;
+    *last = pmt_clock_ticks(&r->clock);
+    pmt_gate_was_read(&r->gate, begin, *last);
     if (rss < 0) {
         pmt_recorder_fail(r, (int)rss, "reading /proc/self/statm");
         return false;

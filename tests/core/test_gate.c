@@ -67,6 +67,44 @@ static void audit(void)
     }
 }
 
+/* A core that runs faster later: the fastest reading says by how much, and the threshold follows it, down only. */
+static void faster(void)
+{
+    pmt_gate g = made(1800, 100000);
+    g.reading = 4000;
+    g.reading_ratio = 0.5; /* a change took 2,000 when a reading took 4,000 */
+    pmt_gate_was_read(&g, 10000, 14000);
+    CHECK_INT(atomic_load(&g.threshold), 1800);
+    CHECK_INT(g.read_at, 14000);
+    CHECK_INT(g.readings, 1);
+    pmt_gate_was_read(&g, 20000, 29000); /* a slow one says nothing */
+    CHECK_INT(atomic_load(&g.threshold), 1800);
+    CHECK_INT(g.reading, 4000);
+    pmt_gate_was_read(&g, 30000, 33000);
+    CHECK_INT(atomic_load(&g.threshold), 1350);
+    CHECK_INT(g.reading, 3000);
+    pmt_gate_was_read(&g, 40000, 43500);
+    CHECK_INT(atomic_load(&g.threshold), 1350);
+    pmt_gate_was_read(&g, 50000, 49000); /* another core's clock is behind: says nothing */
+    CHECK_INT(atomic_load(&g.threshold), 1350);
+    atomic_store(&g.threshold, 100); /* the writer found less */
+    pmt_gate_was_read(&g, 60000, 62000);
+    CHECK_INT(atomic_load(&g.threshold), 100);
+    pmt_gate_was_read(&g, 70000, 70000); /* no time at all: a clock to doubt, and 0 would mean off */
+    CHECK_INT(atomic_load(&g.threshold), 100);
+    CHECK_INT(g.readings, 7);
+
+    g = made(0, 100000); /* off stays off */
+    g.reading = 4000;
+    g.reading_ratio = 0.5;
+    pmt_gate_was_read(&g, 0, 1000);
+    CHECK_INT(atomic_load(&g.threshold), 0);
+    g = made(1800, 100000); /* a made-up machine, whose readings tell nothing of its changes */
+    g.reading = 4000;
+    pmt_gate_was_read(&g, 0, 1000);
+    CHECK_INT(atomic_load(&g.threshold), 1800);
+}
+
 static void calibration(void)
 {
     pmt_rss rss;
@@ -75,16 +113,17 @@ static void calibration(void)
     CHECK_INT(pmt_rss_open(&rss), 0);
     pmt_clock_init(&fake, "fake:100");
     pmt_gate_init(&g, &fake, &rss, NULL);
-    CHECK_INT(atomic_load(&g.threshold), 1300);
-    CHECK_INT(g.first, 1300);
+    CHECK_INT(atomic_load(&g.threshold), 1800);
+    CHECK_INT(g.first, 1800);
     CHECK_INT(g.peak_after, 32000);
     CHECK(g.stale >= 100000 && g.off_why == NULL && g.random != 0);
     pmt_gate_again(&g, &fake);
-    CHECK_INT(atomic_load(&g.threshold), 1300);
+    CHECK_INT(atomic_load(&g.threshold), 1800);
 
     pmt_clock_init(&real, NULL);
     pmt_gate_init(&g, &real, &rss, NULL);
     CHECK(g.first > 0 && g.first < 1000000 && g.zero_ratio > 0);
+    CHECK(g.first < g.cheapest && g.reading > 0 && g.reading_ratio > 0.1 && g.reading_ratio < 10);
     uint64_t before = atomic_load(&g.threshold);
     for (int i = 0; i < 5; i++) {
         pmt_gate_again(&g, &real);
@@ -108,6 +147,7 @@ int main(void)
     skips_and_reads();
     off();
     audit();
+    faster();
     calibration();
     return check_done();
 }
