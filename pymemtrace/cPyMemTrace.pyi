@@ -12,7 +12,7 @@ class Tracer:
         log: "all", "threshold", "previous" or "none": which events become rows (docs/log-format.md).
         threshold: least change of RSS that is logged, bytes; None or -1: one page; 0: every event.
         compute: "nothing", "rss" or "all"; other than "all" only with log="none".
-        engine: "auto" or "profile".
+        engine: "auto", "profile" or "monitoring".
         message: the first thing in the file, as given.
         overwrite: replace an existing regular file (by a new inode) instead of FileExistsError.
         comments: write the `# ` lines.
@@ -162,7 +162,10 @@ def rss_peak() -> int:
     """The larger of VmHWM (/proc/self/status) and RSS now, bytes."""
 
 def info() -> dict[str, Any]:
-    """What this machine gives: clock, gate, granularity of the RSS counter, cost of a reading, engines."""
+    """What this machine gives: clock, gate, granularity of the RSS counter, cost of a reading, engines.
+
+    engines: name -> None, or why it cannot be used here; the one that "auto" would take first.
+    """
 
 def profile_log_path() -> str | None:
     """Path of the innermost running log, None when none runs."""

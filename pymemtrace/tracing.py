@@ -59,7 +59,8 @@ class trace(Tracer):
         format: "text", or "binary": a capture of every event (docs/capture-format.md); None: by the path, *.pmt is one.
         keep: of a capture, only the last events, in so many bytes of disk: at least 1 MiB. None: all. Totals by site
             hold for the whole recording all the same.
-        engine: "auto" or "profile"; "monitoring" is not in this version.
+        engine: "auto", "profile" (PyEval_SetProfile, on every Python) or "monitoring" (sys.monitoring, from 3.12 on);
+            "auto" takes the cheaper one that gives the same events. The header of the file says which, and why.
         children: has no effect in this version: child processes are not recorded.
         message: the first thing in the file, as given.
         overwrite: replace an existing file.
@@ -67,8 +68,9 @@ class trace(Tracer):
 
     Raises:
         ValueError, TypeError: an argument that cannot be used, by name.
-        On entering: FileExistsError, PermissionError and other OSErrors with the path; RuntimeError if another thread
-        is recording. Later errors (a full disk) never raise: see `error`; leaving gives one RuntimeWarning.
+        On entering: ValueError, an engine that cannot be used here; FileExistsError, PermissionError and other OSErrors
+        with the path; RuntimeError if another thread is recording. Later errors (a full disk) never raise: see `error`;
+        leaving gives one RuntimeWarning.
 
     As a decorator, each call is a recording, the second in PATH_1.log and so on. A call passes through, unrecorded by
     itself, while a recording begun by this decorator is on (recursion, other threads and tasks), or while another
@@ -104,8 +106,6 @@ class trace(Tracer):
                 f'a capture (format "binary", the default for *.pmt) has every event; log={log!r} is for text, '
                 "and for those who print it: `python -m pymemtrace events --log ...`"
             )
-        if engine == "monitoring":
-            raise ValueError('engine "monitoring" is not in this version: use "auto" or "profile"')
         if message is not None and not isinstance(message, str):
             raise TypeError(f"message must be a str, not {type(message).__name__}")
         self._options: dict[str, Any] = {

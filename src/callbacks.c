@@ -1,28 +1,21 @@
-/* DESIGN: one callback, written once, compiled once for each way to record, so that a mode pays for nothing that it
- * does not need. Order within an event: clock first (what the tracer itself does then counts into the next interval,
- * which opens the gate), special functions, thread, gate, filter, ring. With a filter, the site is only asked for when
- * a row is due or RSS changed.
+/* DESIGN: the engine on CPython's profile function, one callback for each way to record (event.h).
  *
  * The hook object is what sys.getprofile() shows. A program that saves and restores it makes CPython call it as a
  * Python profile function: it then records that event and puts the C callback back. */
-#include "engine.h"
-#include "finish.h"
-#include "process.h"
-#include "sites.h"
-#include "threads.h"
+#include "event.h"
 
 #include <stdlib.h>
 
-#define INLINE static inline __attribute__((always_inline))
-#define NOINLINE static __attribute__((noinline))
-#define PARKED_AGAIN 100000000u /* ticks after a fork (40 ms) at which the writer comes back even without its return */
-
 static PyObject *hook; /* the profile object of all threads; made once, for the process's life */
+
+static const uint8_t kinds[] = {[PyTrace_CALL] = PMT_CALL, [PyTrace_RETURN] = PMT_RETURN,
+                                [PyTrace_C_CALL] = PMT_C_CALL, [PyTrace_C_RETURN] = PMT_C_RETURN,
+                                [PyTrace_C_EXCEPTION] = PMT_C_EXCEPT};
 
 static PyObject *threading_before; /* owned; threading's hook before us, NULL: not touched */
 
 /* Where the program imported threading after our start: in the callback, hence by look-ups in dictionaries alone. */
-static void hook_threading_late(void)
+static void profile_before_thread(void)
 {
     PyObject *modules = PyImport_GetModuleDict();
     PyObject *threading = modules == NULL ? NULL : PyDict_GetItemString(modules, "threading");
@@ -37,195 +30,22 @@ static void hook_threading_late(void)
     }
 }
 
-NOINLINE void leave_by(pmt_recorder *r, pmt_mark mark)
-{
-    if (mark == PMT_MARK_THREAD) {
-        hook_threading_late();
-    }
-    if (mark != PMT_MARK_EXIT && mark != PMT_MARK_EXEC) {
-        return;
-    }
-    const char *reason = mark == PMT_MARK_EXIT ? "the process left by os._exit or os.abort" : "the process called exec";
-    size_t n;
-    for (pmt_recorder *each = r; each != NULL; each = each->outer) {
-        each->last_pair = pmt_clock_pair(&each->clock);
-        char *text = pmt_footer_text(each, reason, &n);
-        pmt_recorder_leave(each, text, text == NULL ? 0 : n);
-        free(text);
-    }
-}
-
-/* An event while not plainly running. false: it is not recorded. */
-NOINLINE bool attend(pmt_recorder *r, uint64_t now, pmt_kind kind, PyObject *arg)
-{
-    if (r->state == PMT_FAILED && kind == PMT_C_CALL) {
-        leave_by(r, pmt_mark_of(pmt_c_function(arg))); /* what was recorded before is to be in the file */
-    }
-    if (r->state != PMT_PARKED) {
-        return false;
-    }
-    pmt_mark mark = kind >= PMT_C_CALL ? pmt_mark_of(pmt_c_function(arg)) : PMT_MARK_NONE;
-    bool back = (kind == PMT_C_RETURN || kind == PMT_C_EXCEPT) && (mark == PMT_MARK_FORK || mark == PMT_MARK_EXEC);
-    if (back || (r->parked_at != 0 && now - r->parked_at > PARKED_AGAIN)) {
-        for (pmt_recorder *each = r; each != NULL; each = each->outer) {
-            pmt_recorder_unpark(each);
-        }
-    }
-    return r->state == PMT_RUNNING || r->state == PMT_PARKED;
-}
-
-NOINLINE void charge(pmt_recorder *r, pmt_thread *t, PyFrameObject *frame, pmt_kind kind, PyObject *arg,
-                     const pmt_change *change)
-{
-    int gc = pmt_gc_hold();
-    PyFrameObject *caller = kind == PMT_CALL ? PyFrame_GetBack(frame) : NULL;
-    PyFrameObject *ran = kind == PMT_CALL ? caller : frame; /* NULL: the interpreter itself, before a first frame */
-    uint32_t site = 0;
-    if (ran != NULL) {
-        bool c = kind == PMT_C_RETURN || kind == PMT_C_EXCEPT;
-        site = c ? pmt_site_of(r, frame, pmt_frame_code(frame), kind, arg) : pmt_site_charged(r, ran);
-    }
-    if (change->program != 0) {
-        if (site == 0) {
-            pmt_growth_add(&r->growth, PMT_NAME_NONE, PMT_NAME_NONE, 0, change->program);
-        }
-        else {
-            const pmt_site *s = pmt_sites_at(&r->sites, site);
-            const pmt_code *code = pmt_sites_code(&r->sites, (uint32_t)(s->key >> 32));
-            bool python = s->name == PMT_NAME_NONE;
-            pmt_growth_add(&r->growth, code->file, python ? code->name : s->name,
-                           python ? (int32_t)code->first_line : s->line, change->program);
-        }
-        if (t->slot != r->last_slot) {
-            r->foreign += change->program < 0 ? -change->program : change->program;
-        }
-        pmt_recorder_mapped(r);
-    }
-    if (change->peak != 0) {
-        pmt_recorder_send_peak(r, site, change->peak, r->events - 1);
-    }
-    Py_XDECREF(caller);
-    pmt_gc_release(gc);
-}
-
-INLINE void row(pmt_recorder *r, pmt_thread *t, uint32_t site, uint64_t now)
-{
-    uint64_t clock = pmt_recorder_clock(r, now);
-    pmt_recorder_send_row(r, site, t->slot, r->events - 1, clock, (uint64_t)r->rss_now);
-    r->clock_sent = clock;
-    pmt_filter_logged(&r->filter, r->events - 1, r->rss_now);
-}
-
-INLINE void previous(pmt_recorder *r, pmt_thread *t, uint32_t site, uint64_t now, bool far)
-{
-    pmt_seen seen = {r->events - 1, pmt_recorder_clock(r, now), r->rss_now, site, t->slot};
-    if (__builtin_expect(far, 0)) {
-        const pmt_seen *p = pmt_filter_before(&r->filter);
-        if (p != NULL) {
-            pmt_recorder_send_row(r, p->site, p->slot, p->event, p->clock, (uint64_t)p->rss | PMT_ROW_PREV);
-        }
-        row(r, t, site, now);
-    }
-    r->clock_sent = seen.clock;
-    pmt_filter_passed(&r->filter, &seen);
-}
-
-INLINE void record(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, pmt_kind kind, PyObject *arg, uint64_t now,
-                   const pmt_compute compute, const pmt_log log)
-{
-    pmt_thread *t = pmt_thread_of(r);
-    if (__builtin_expect(t == NULL, 0)) {
-        return;
-    }
-    r->events++;
-    uint32_t site = 0;
-    bool far = log == PMT_LOG_PREVIOUS && r->options.threshold == 0; /* 0 is every event, also where nothing was read */
-    pmt_gate_answer answer = pmt_gate_ask(&r->gate, now, t->last);
-    if (__builtin_expect(answer == PMT_GATE_SKIP, 1)) {
-        t->last = now;
-    }
-    else {
-        pmt_change change;
-        if (!pmt_recorder_read(r, now, &t->last, answer == PMT_GATE_CHECK, &change)) {
-            return;
-        }
-        if (compute == PMT_COMPUTE_ALL && (change.program != 0 || change.peak != 0)) {
-            charge(r, t, frame, kind, arg, &change);
-        }
-        far = pmt_filter_far(&r->filter, r->events - 1, r->rss_now);
-    }
-    if (log == PMT_LOG_ALL || log == PMT_LOG_PREVIOUS || (log == PMT_LOG_THRESHOLD && far)) {
-        site = pmt_site_of(r, frame, code, kind, arg);
-        if (__builtin_expect(site == 0, 0)) {
-            return; /* no memory: r has failed */
-        }
-    }
-    if (log == PMT_LOG_ALL) {
-        pmt_recorder_send(r, site, t->slot, now);
-    }
-    else if (log == PMT_LOG_PREVIOUS) {
-        previous(r, t, site, now, far);
-    }
-    else if (log == PMT_LOG_THRESHOLD && far) {
-        row(r, t, site, now);
-    }
-    if (compute == PMT_COMPUTE_ALL) {
-        r->last_slot = t->slot;
-    }
-}
-
-INLINE int on_event(PyFrameObject *frame, int what, PyObject *arg, const pmt_compute compute, const pmt_log log)
-{
-    static const uint8_t kinds[] = {[PyTrace_CALL] = PMT_CALL, [PyTrace_RETURN] = PMT_RETURN,
-                                    [PyTrace_C_CALL] = PMT_C_CALL, [PyTrace_C_RETURN] = PMT_C_RETURN,
-                                    [PyTrace_C_EXCEPTION] = PMT_C_EXCEPT};
-    pmt_recorder *r = pmt_active;
-    if (r == NULL) {
-        return 0;
-    }
-    uint64_t now = compute == PMT_COMPUTE_NOTHING ? 0 : pmt_clock_ticks(&r->clock);
-    pmt_kind kind = (pmt_kind)kinds[what];
-    if (__builtin_expect(r->state != PMT_RUNNING, 0) && !attend(r, now, kind, arg)) {
-        return 0;
-    }
-    pmt_mark mark = kind >= PMT_C_CALL ? pmt_mark_of(pmt_c_function(arg)) : PMT_MARK_NONE;
-    PyCodeObject *code = pmt_frame_code(frame);
-    if (__builtin_expect(mark == PMT_MARK_OWN, 0) || pmt_is_hidden(code)) {
-        return 0;
-    }
-    if (compute == PMT_COMPUTE_NOTHING) {
-        r->events++;
-    }
-    else {
-        record(r, frame, code, kind, arg, now, compute, log);
-    }
-    if (__builtin_expect(mark != PMT_MARK_NONE, 0) && kind == PMT_C_CALL) {
-        leave_by(r, mark);
-    }
-    return 0;
-}
-
-#define CALLBACK(name, compute, log)                                                                \
-    static int name(PyObject *self, PyFrameObject *frame, int what, PyObject *arg)                  \
-    {                                                                                               \
-        (void)self;                                                                                 \
-        return on_event(frame, what, arg, compute, log); /* always 0: else it becomes an exception */ \
+#define CALLBACK(name, compute, log)                                                                    \
+    static int name(PyObject *self, PyFrameObject *frame, int what, PyObject *arg)                      \
+    {                                                                                                   \
+        (void)self;                                                                                     \
+        const PyMethodDef *def = kinds[what] >= PMT_C_CALL ? pmt_c_function(arg) : NULL;                \
+        pmt_on_event(pmt_place_of(frame), (pmt_kind)kinds[what], def, compute, log);                    \
+        return 0; /* anything else becomes an exception */                                              \
     }
 
-CALLBACK(count_only, PMT_COMPUTE_NOTHING, PMT_LOG_NONE)
-CALLBACK(rss_only, PMT_COMPUTE_RSS, PMT_LOG_NONE)
-CALLBACK(all_none, PMT_COMPUTE_ALL, PMT_LOG_NONE)
-CALLBACK(all_all, PMT_COMPUTE_ALL, PMT_LOG_ALL)
-CALLBACK(all_threshold, PMT_COMPUTE_ALL, PMT_LOG_THRESHOLD)
-CALLBACK(all_previous, PMT_COMPUTE_ALL, PMT_LOG_PREVIOUS)
+PMT_EACH_WAY(CALLBACK)
 
 static Py_tracefunc callback_of(const pmt_recorder *r)
 {
-    static const Py_tracefunc by_log[] = {[PMT_LOG_NONE] = all_none, [PMT_LOG_ALL] = all_all,
-                                          [PMT_LOG_THRESHOLD] = all_threshold, [PMT_LOG_PREVIOUS] = all_previous};
-    return r->options.compute == PMT_COMPUTE_NOTHING ? count_only
-           : r->options.compute == PMT_COMPUTE_RSS   ? rss_only
-                                                     : by_log[r->options.log];
+#define CALLBACK_NAME(name, compute, log) name,
+    static const Py_tracefunc callbacks[PMT_WAYS] = {PMT_EACH_WAY(CALLBACK_NAME)};
+    return callbacks[pmt_way_of(r)];
 }
 
 static bool is_ours(const PyThreadState *t)
@@ -345,7 +165,7 @@ static int hook_threading(bool on)
     PyObject *name = PyUnicode_FromString("threading"), *threading = name == NULL ? NULL : PyImport_GetModule(name);
     Py_XDECREF(name);
     if (threading == NULL) {
-        return PyErr_Occurred() ? -1 : 0; /* not imported: see hook_threading_late */
+        return PyErr_Occurred() ? -1 : 0; /* not imported: see profile_before_thread */
     }
     int rc = 0;
     PyObject *now = PyObject_GetAttrString(threading, "_profile_hook");
@@ -429,14 +249,11 @@ static int profile_retarget(pmt_recorder *r)
     return 0;
 }
 
-void pmt_callbacks_forked(void)
+static void profile_forked(void)
 {
-    PyThreadState *t = PyThreadState_Get();
-    pmt_exc saved = pmt_exc_save();
-    if (hook != NULL && is_ours(t)) {
+    if (is_ours(PyThreadState_Get())) {
         profile_remove(NULL);
     }
-    pmt_exc_restore(saved);
 }
 
 static const char *always(void)
@@ -444,5 +261,12 @@ static const char *always(void)
     return NULL;
 }
 
-const pmt_engine pmt_profile_engine = {"profile", always, profile_install, profile_retarget,
-                                             profile_remove};
+const pmt_engine pmt_profile_engine = {
+    .name = "profile",
+    .usable = always,
+    .install = profile_install,
+    .retarget = profile_retarget,
+    .remove = profile_remove,
+    .forked = profile_forked,
+    .before_thread = profile_before_thread,
+};

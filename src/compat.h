@@ -1,4 +1,4 @@
-/* compat.h - the only file that tests PY_VERSION_HEX: one meaning for what CPython 3.9 to 3.13 spell differently. */
+/* compat.h - the only file that tests PY_VERSION_HEX: one meaning for what CPython 3.9 to 3.15 spell differently. */
 #ifndef PMT_COMPAT_H
 #define PMT_COMPAT_H
 
@@ -45,7 +45,7 @@ static inline int pmt_frame_offset(PyFrameObject *frame)
 #endif
 
 /* One thread's profile function, set from another thread under the GIL. 3.13 moved the prototype out of the public
- * headers; the symbol is exported by all of 3.9 to 3.13. */
+ * headers; the symbol is exported by all of 3.9 to 3.15. */
 #if PY_VERSION_HEX >= 0x030D0000
 extern int _PyEval_SetProfile(PyThreadState *tstate, Py_tracefunc func, PyObject *arg);
 #endif
@@ -58,6 +58,11 @@ typedef struct pmt_bare {
     int c_used; /* and of C's own count, which 3.12 and 3.13 have */
 } pmt_bare;
 
+#if PY_VERSION_HEX >= 0x030F0000 /* 3.15: a frame of the thread's own lies beneath all others */
+#define PMT_NO_FRAME(t) ((t)->base_frame)
+#else
+#define PMT_NO_FRAME(t) NULL
+#endif
 #if PY_VERSION_HEX >= 0x030D0000
 #define PMT_TOP_FRAME(t) ((t)->current_frame)
 #elif PY_VERSION_HEX >= 0x030B0000
@@ -90,7 +95,7 @@ typedef struct pmt_bare {
 static inline pmt_bare pmt_bare_enter(PyThreadState *t)
 {
     pmt_bare saved = {.frame = PMT_TOP_FRAME(t), .used = PMT_RECURSION_USED(t), .c_used = PMT_C_USED(t)};
-    PMT_TOP_FRAME(t) = NULL;
+    PMT_TOP_FRAME(t) = PMT_NO_FRAME(t);
     PMT_RECURSION_GIVE(t, saved.used);
     PMT_C_GIVE(t, saved.c_used);
     return saved;

@@ -71,7 +71,7 @@ static void put_header(FILE *f, const pmt_recorder *r, const char *engine_why)
     put_start(f);
     fprintf(f, "# log: %s\n# threshold: %llu\n# page size: %lld\n", log_names[o->log], (unsigned long long)o->threshold,
             (long long)r->rss.page);
-    fprintf(f, "# engine: %s\n# clock: %s\n", engine_why, pmt_clock_name(&r->clock));
+    fprintf(f, "# engine: %s (%s)\n# clock: %s\n", o->engine, engine_why, pmt_clock_name(&r->clock));
     if (r->gate.off_why == NULL) {
         fprintf(f, "# gate: %llu cycles\n", (unsigned long long)r->gate.first);
     }
@@ -207,7 +207,7 @@ PyObject *pmt_stats(pmt_recorder *r)
         put_item(d, "format", PyUnicode_FromString(o->binary ? "binary" : "text")) < 0 ||
         put_item(d, "log", PyUnicode_FromString(log_names[o->log])) < 0 ||
         put_item(d, "compute", PyUnicode_FromString(compute_names[o->compute])) < 0 ||
-        put_item(d, "engine", PyUnicode_FromString("profile")) < 0 ||
+        put_item(d, "engine", PyUnicode_FromString(o->engine)) < 0 ||
         put_item(d, "gate_off", str_or_none(r->gate.off_why)) < 0 ||
         put_item(d, "seconds", PyFloat_FromDouble(duration(r))) < 0 ||
         put_item(d, "error", r->error == 0 ? str_or_none(NULL)

@@ -30,7 +30,10 @@ static PyObject *after_in_parent(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(
 
 static PyObject *after_in_child(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args))
 {
-    pmt_callbacks_forked();
+    if (pmt_engine_installed != NULL) {
+        pmt_engine_installed->forked();
+        pmt_engine_installed = NULL;
+    }
     Py_RETURN_NONE;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/gate.h"
+#include "engine.h"
 #include "errors.h"
 #include "platform/rss.h"
 
@@ -34,6 +35,21 @@ PyObject *pmt_info_rss_peak(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(arg
     return PyLong_FromLongLong(hwm > now ? hwm : now);
 }
 
+static PyObject *engines(void) /* {name: None, or why it cannot be used}, the one that `auto` takes first */
+{
+    const pmt_engine *all[] = {&pmt_monitoring_engine, &pmt_profile_engine};
+    PyObject *names = PyDict_New();
+    for (size_t i = 0; names != NULL && i < 2; i++) {
+        const char *not = all[i] == pmt_engine_installed ? NULL : all[i]->usable();
+        PyObject *why = not == NULL ? Py_BuildValue("") : PyUnicode_FromString(not);
+        if (why == NULL || PyDict_SetItemString(names, all[i]->name, why) < 0) {
+            Py_CLEAR(names);
+        }
+        Py_XDECREF(why);
+    }
+    return names;
+}
+
 PyObject *pmt_info(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
 {
     pmt_rss r;
@@ -49,11 +65,11 @@ PyObject *pmt_info(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
     int64_t granularity = pmt_rss_granularity(&r);
     double reading = pmt_gate_reading_us(&c, &r, 1000), hz = pmt_clock_ticks_per_second(&c);
     PyObject *result = Py_BuildValue(
-        "{s:s,s:d,s:K,s:K,s:z,s:K,s:L,s:L,s:L,s:d,s:O,s:(s),s:s}", "clock", pmt_clock_name(&c), "ticks_per_second", hz,
+        "{s:s,s:d,s:K,s:K,s:z,s:K,s:L,s:L,s:L,s:d,s:O,s:N,s:s}", "clock", pmt_clock_name(&c), "ticks_per_second", hz,
         "gate", (unsigned long long)g.first, "cheapest_change", (unsigned long long)g.cheapest, "gate_off", off,
         "staleness", (unsigned long long)g.stale, "page", (long long)r.page, "granularity", (long long)granularity,
         "peak_granularity", (long long)pmt_rss_peak_granularity(r.page), "reading_us", reading, "peak_is_hwm",
-        r.peak_is_hwm ? Py_True : Py_False, "engines", "profile", "python", Py_GetVersion());
+        r.peak_is_hwm ? Py_True : Py_False, "engines", engines(), "python", Py_GetVersion());
     pmt_rss_close(&r);
     return result;
 }

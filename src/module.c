@@ -75,7 +75,8 @@ static int module_exec(PyObject *module)
         return -1;
     }
     threads_ready = true;
-    if (pmt_pysites_init() < 0 || pmt_process_init() < 0 || pmt_callbacks_init(module) < 0) {
+    if (pmt_pysites_init() < 0 || pmt_process_init() < 0 || pmt_callbacks_init(module) < 0 ||
+        pmt_monitoring_init(module) < 0) {
         return -1;
     }
     return pmt_tracer_types_init(module) < 0 ? -1 : pmt_capture_types_init(module);

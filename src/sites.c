@@ -70,7 +70,7 @@ uint32_t pmt_code_first(pmt_recorder *r, PyCodeObject *code)
     return id;
 }
 
-static uint32_t site_first(pmt_recorder *r, PyFrameObject *frame, uint64_t key, uint64_t function, const PyMethodDef *def)
+static uint32_t site_first(pmt_recorder *r, pmt_place place, uint64_t key, uint64_t function, const PyMethodDef *def)
 {
     if (key >> 32 == 0) {
         return 0; /* pmt_code_first failed */
@@ -80,7 +80,9 @@ static uint32_t site_first(pmt_recorder *r, PyFrameObject *frame, uint64_t key, 
         const char *text = def->ml_name == NULL ? "<?>" : def->ml_name;
         name = pmt_names_add(&r->sites.names, text, strlen(text));
     }
-    uint32_t site = pmt_sites_add(&r->sites, key, function, name, PyFrame_GetLineNumber(frame));
+    int line = place.frame != NULL ? PyFrame_GetLineNumber(place.frame)
+                                   : PyCode_Addr2Line(place.code, pmt_place_offset(place));
+    uint32_t site = pmt_sites_add(&r->sites, key, function, name, line);
     if (site == 0) {
         pmt_recorder_fail(r, -ENOMEM, "noting a call");
     }
@@ -91,24 +93,23 @@ static uint32_t site_first(pmt_recorder *r, PyFrameObject *frame, uint64_t key, 
     return site;
 }
 
-uint32_t pmt_site_search(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, uint32_t place, uint64_t function,
-                         PyObject *arg)
+uint32_t pmt_site_search(pmt_recorder *r, pmt_place place, uint32_t in_code, uint64_t function, const PyMethodDef *def)
 {
-    uint64_t key = (uint64_t)pmt_code_of(r, code) << 32 | place;
+    uint64_t key = (uint64_t)pmt_code_of(r, place.code) << 32 | in_code;
     uint32_t site = pmt_sites_find(&r->sites, key, function);
     if (__builtin_expect(site == 0, 0)) {
-        site = site_first(r, frame, key, function, (place & 7) >= PMT_C_CALL ? pmt_c_function(arg) : NULL);
+        site = site_first(r, place, key, function, def);
     }
     if (site != 0) {
-        pmt_sites_follow(&r->sites, site, code);
+        pmt_sites_follow(&r->sites, site, place.code);
     }
     return site;
 }
 
-uint32_t pmt_site_charged(pmt_recorder *r, PyFrameObject *frame)
+uint32_t pmt_site_charged(pmt_recorder *r, pmt_place place)
 {
-    uint32_t code = pmt_code_of(r, pmt_frame_code(frame));
-    uint64_t key = pmt_site_key(code, pmt_frame_offset(frame), PMT_CHARGED);
+    uint32_t code = pmt_code_of(r, place.code);
+    uint64_t key = pmt_site_key(code, pmt_place_offset(place), PMT_CHARGED);
     uint32_t site = pmt_sites_find(&r->sites, key, 0);
-    return site != 0 ? site : site_first(r, frame, key, 0, NULL);
+    return site != 0 ? site : site_first(r, place, key, 0, NULL);
 }

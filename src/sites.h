@@ -12,11 +12,28 @@ extern Py_ssize_t pmt_code_index; /* of our extra slot on code objects */
 
 int pmt_pysites_init(void); /* once an interpreter: 0, or -1 with an exception */
 
+/* Where an event is: the profile engine is given a frame, the monitoring engine the code and its offset. */
+typedef struct pmt_place {
+    PyFrameObject *frame; /* NULL: see offset */
+    PyCodeObject *code;
+    PyObject *offset; /* int, bytes */
+} pmt_place;
+
+static inline pmt_place pmt_place_of(PyFrameObject *frame)
+{
+    return (pmt_place){frame, pmt_frame_code(frame), NULL};
+}
+
+static inline int pmt_place_offset(pmt_place p)
+{
+    return p.frame != NULL ? pmt_frame_offset(p.frame) : (int)PyLong_AsLong(p.offset);
+}
+
 /* Out of line; 0: no memory, r has failed. */
 uint32_t pmt_code_first(pmt_recorder *r, PyCodeObject *code);
-uint32_t pmt_site_search(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, uint32_t place, uint64_t function,
-                         PyObject *arg); /* a site that was not the expected one; arg: as CPython gives it */
-uint32_t pmt_site_charged(pmt_recorder *r, PyFrameObject *frame); /* the Python function of `frame`, where it is */
+/* A site that was not the expected one. def: NULL, or a C event's function, whose identity is `function`. */
+uint32_t pmt_site_search(pmt_recorder *r, pmt_place place, uint32_t in_code, uint64_t function, const PyMethodDef *def);
+uint32_t pmt_site_charged(pmt_recorder *r, pmt_place place); /* the Python function itself, where it is */
 
 static inline const PyMethodDef *pmt_c_function(PyObject *arg) /* of a C event: always a builtin's method definition */
 {
@@ -68,13 +85,12 @@ static inline uint32_t pmt_code_of(pmt_recorder *r, PyCodeObject *code)
     return __builtin_expect(mark >> 32 == r->generation, 1) ? (uint32_t)mark : pmt_code_first(r, code);
 }
 
-static inline uint32_t pmt_site_of(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, pmt_kind kind,
-                                   PyObject *arg)
+static inline uint32_t pmt_site_of(pmt_recorder *r, pmt_place place, pmt_kind kind, const PyMethodDef *def)
 {
-    uint32_t place = pmt_site_place(pmt_frame_offset(frame), kind);
-    uint64_t function = kind >= PMT_C_CALL ? pmt_function_id(pmt_c_function(arg)) : 0;
-    uint32_t site = pmt_sites_expect(&r->sites, code, place, function);
-    return __builtin_expect(site != 0, 1) ? site : pmt_site_search(r, frame, code, place, function, arg);
+    uint32_t in_code = pmt_site_place(pmt_place_offset(place), kind);
+    uint64_t function = kind >= PMT_C_CALL ? pmt_function_id(def) : 0;
+    uint32_t site = pmt_sites_expect(&r->sites, place.code, in_code, function);
+    return __builtin_expect(site != 0, 1) ? site : pmt_site_search(r, place, in_code, function, def);
 }
 
 #endif

@@ -106,20 +106,59 @@ static pmt_thread *find_slot(pmt_recorder *r)
     return t;
 }
 
-/* threading._active[ident]._name, by plain look-ups in dictionaries: no attribute of the program's runs. */
-static PyObject *python_name(void) /* borrowed, NULL: unknown; no exception left */
+/* What follows asks threading by plain look-ups in dictionaries: no attribute of the program's runs. */
+
+static PyObject *of_threading(const char *name) /* borrowed, NULL: unknown */
 {
-    PyObject *modules = PyImport_GetModuleDict(), *threading, *active, *thread = NULL, *name = NULL;
-    threading = modules == NULL ? NULL : PyDict_GetItemString(modules, "threading");
-    if (threading == NULL || !PyModule_Check(threading)) {
-        return NULL;
-    }
-    active = PyDict_GetItemString(PyModule_GetDict(threading), "_active");
+    PyObject *modules = PyImport_GetModuleDict();
+    PyObject *threading = modules == NULL ? NULL : PyDict_GetItemString(modules, "threading");
+    return threading == NULL || !PyModule_Check(threading) ? NULL
+                                                           : PyDict_GetItemString(PyModule_GetDict(threading), name);
+}
+
+static PyObject *active_thread(void) /* threading._active[ident]; borrowed, NULL: unknown */
+{
+    PyObject *active = of_threading("_active"), *thread = NULL;
     PyObject *ident = PyLong_FromUnsignedLong(PyThread_get_thread_ident());
     if (active != NULL && PyDict_CheckExact(active) && ident != NULL) {
         thread = PyDict_GetItem(active, ident);
     }
     Py_XDECREF(ident);
+    return thread;
+}
+
+static PyCodeObject *first_code(void) /* of Thread._bootstrap; borrowed, NULL: unknown */
+{
+    PyObject *type = of_threading("Thread"), *dict = NULL, *function = NULL;
+    if (type != NULL && PyType_Check(type)) {
+        dict = ((PyTypeObject *)type)->tp_dict;
+        function = dict == NULL ? NULL : PyDict_GetItemString(dict, "_bootstrap");
+    }
+    return function != NULL && PyFunction_Check(function) ? (PyCodeObject *)PyFunction_GET_CODE(function) : NULL;
+}
+
+bool pmt_thread_begins(const PyCodeObject *code, bool call)
+{
+    static __thread bool waits __attribute__((tls_model("initial-exec")));
+    if (!call) {
+        return !waits;
+    }
+    pmt_exc saved = pmt_exc_save();
+    const PyCodeObject *first = first_code();
+    if (code == first) {
+        waits = true;
+    }
+    else if (waits) { /* its `run`, or whatever a subclass does in place of threading's own functions */
+        waits = active_thread() == NULL && first != NULL && code->co_filename == first->co_filename;
+    }
+    PyErr_Clear();
+    pmt_exc_restore(saved);
+    return !waits;
+}
+
+static PyObject *python_name(void) /* borrowed, NULL: unknown; no exception left */
+{
+    PyObject *thread = active_thread(), *name = NULL;
     if (thread != NULL && _PyType_Lookup(Py_TYPE(thread), pmt_str_name) == NULL) { /* no property of a subclass */
         name = PyObject_GenericGetAttr(thread, pmt_str_name);
         Py_XDECREF(name); /* the thread keeps it */

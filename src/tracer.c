@@ -17,8 +17,6 @@
 #include "process.h"
 #include "threads.h"
 
-static const pmt_engine *const engine = &pmt_profile_engine;
-
 pmt_tracer *pmt_tracer_active(void)
 {
     return pmt_active == NULL ? NULL : pmt_active->owner;
@@ -164,7 +162,7 @@ static void raise_about(int rc, const pmt_recorder *r, const char *path)
     Py_XDECREF(e);
 }
 
-static int open_recorder(pmt_tracer *t, pmt_recorder **out)
+static int open_recorder(pmt_tracer *t, const char *why, pmt_recorder **out)
 {
     pmt_recorder *r;
     size_t n = 0;
@@ -188,7 +186,7 @@ static int open_recorder(pmt_tracer *t, pmt_recorder **out)
     if (t->options.has_file) {
         text = pmt_header_text(r, t->message == NULL ? "" : PyBytes_AS_STRING(t->message),
                                t->message == NULL ? 0 : (size_t)PyBytes_GET_SIZE(t->message),
-                               "profile (exact on every Python from 3.9 on)", &n);
+                               why, &n);
         rc = text == NULL ? -ENOMEM : 0;
     }
     if (rc == 0) {
@@ -248,14 +246,40 @@ static int end_with_interpreter(void)
     return done ? 0 : -1;
 }
 
+/* The engine of t, alone, for r. What was in before is out if that fails. */
+static int engage(const pmt_tracer *t, pmt_recorder *r)
+{
+    if (pmt_engine_installed == t->engine) {
+        return t->engine->retarget(r);
+    }
+    if (pmt_engine_installed != NULL) {
+        pmt_engine_installed->remove(NULL);
+    }
+    pmt_engine_installed = t->engine->install(r) < 0 ? NULL : t->engine;
+    return pmt_engine_installed == NULL ? -1 : 0;
+}
+
+static void engage_again(pmt_recorder *r) /* of a recording that goes on; no exception is made or lost */
+{
+    pmt_exc saved = pmt_exc_save();
+    if (engage(r->owner, r) < 0) {
+        PyErr_Clear(); /* an audit hook says no to some thread: its events stay the other way of counting, or away */
+    }
+    pmt_exc_restore(saved);
+}
+
 int pmt_tracer_start(pmt_tracer *t)
 {
     pmt_recorder *r;
+    char why[160];
     drop_inherited();
-    if (may_start(t) < 0 || pmt_fork_init() < 0 || end_with_interpreter() < 0 || (t->options.has_file && resolve_path(t) < 0)) {
+    pmt_recorder *outer = pmt_active;
+    t->engine = pmt_engine_choose(t->engine_choice, why, sizeof why);
+    if (t->engine == NULL || may_start(t) < 0 || pmt_fork_init() < 0 || end_with_interpreter() < 0 ||
+        (t->options.has_file && resolve_path(t) < 0)) {
         return -1;
     }
-    pmt_recorder *outer = pmt_active;
+    t->options.engine = t->engine->name;
     if (outer != NULL) {
         if (outer->output.special) { /* the same in reverse: see end_innermost */
             Py_BEGIN_ALLOW_THREADS
@@ -264,7 +288,7 @@ int pmt_tracer_start(pmt_tracer *t)
         }
         pmt_recorder_suspend(outer);
     }
-    int rc = open_recorder(t, &r);
+    int rc = open_recorder(t, why, &r);
     if (rc == 0 && pmt_active != outer) { /* the GIL was free while the file was opened */
         discard(r);
         PyErr_SetString(PyExc_RuntimeError, "another thread began to record meanwhile");
@@ -281,8 +305,13 @@ int pmt_tracer_start(pmt_tracer *t)
     r->threads_before = newest_thread_id(&r->threads_made);
     r->outer = outer;
     /* From here on events are r's: nothing of ours runs as Python after the engine is in. */
-    if (outer == NULL && engine->install(r) < 0) {
+    bool alone = outer == NULL || pmt_engine_installed != t->engine;
+    if (alone && engage(t, r) < 0) {
         discard(r);
+        if (outer != NULL) {
+            engage_again(outer);
+            pmt_recorder_resume(outer);
+        }
         return -1;
     }
     t->recorder = r;
@@ -290,8 +319,8 @@ int pmt_tracer_start(pmt_tracer *t)
     Py_INCREF(t); /* while it runs */
     pmt_recorder_begin(r, pmt_next_generation());
     pmt_active = r;
-    if (outer != NULL && engine->retarget(r) < 0) {
-        PyErr_Clear(); /* an audit hook says no to some thread: its events stay the outer way of counting */
+    if (!alone) {
+        engage_again(r);
     }
     return 0;
 }
@@ -333,7 +362,8 @@ static void end_innermost(void)
     pmt_active = r->outer;
     uint64_t untraced = untraced_threads(r);
     if (pmt_active == NULL) {
-        replaced = engine->remove(r);
+        replaced = pmt_engine_installed == NULL ? 0 : pmt_engine_installed->remove(r);
+        pmt_engine_installed = NULL;
     }
     if (untraced > 0 || replaced > 0 || r->passed_through > 0) {
         char line[160];
@@ -367,9 +397,7 @@ static void end_innermost(void)
     keep_results(t, r, untraced, replaced);
     pmt_recorder_free(r);
     if (pmt_active != NULL) {
-        if (engine->retarget(pmt_active) < 0) {
-            PyErr_Clear();
-        }
+        engage_again(pmt_active);
         pmt_recorder_resume(pmt_active);
     }
     Py_DECREF(t);

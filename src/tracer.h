@@ -4,10 +4,13 @@
 
 #include "compat.h"
 #include "core/recorder.h"
+#include "engine.h"
 
 typedef struct pmt_tracer {
     PyObject_HEAD
     pmt_options options;
+    pmt_engine_choice engine_choice;
+    const pmt_engine *engine; /* NULL: not started */
     PyObject *path;          /* bytes as given, then the absolute one; NULL: default name, or no file */
     PyObject *message;       /* bytes, NULL: none */
     char *absolute;          /* owned (malloc); where options.path points */

@@ -97,7 +97,6 @@ static int tracer_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static const char *const logs[] = {"none", "all", "threshold", "previous"};
     static const char *const computes[] = {"nothing", "rss", "all"};
-    static const char *const engines[] = {"auto", "profile"};
     static char *names[] = {"path",    "log",       "threshold", "compute", "engine",
                             "message", "overwrite", "comments",  "unique",  "format", "keep", NULL};
     pmt_tracer *t = (pmt_tracer *)self;
@@ -117,13 +116,15 @@ static int tracer_init(PyObject *self, PyObject *args, PyObject *kwargs)
     int f = format == NULL || format == Py_None ? 0 : choose("format", format, formats, 2);
     int n = f < 0 ? -1 : log == NULL || log == Py_None ? (f == 1 ? PMT_LOG_ALL : PMT_LOG_THRESHOLD) : choose("log", log, logs, 4);
     int c = n < 0 || compute == NULL ? PMT_COMPUTE_ALL : choose("compute", compute, computes, 3);
-    if (n < 0 || c < 0 || (which != NULL && choose("engine", which, engines, 2) < 0) ||
+    int e = c < 0 || which == NULL ? PMT_ENGINE_AUTO : choose("engine", which, pmt_engine_names, 3);
+    if (n < 0 || c < 0 || e < 0 ||
         threshold_of(threshold, &o.threshold) < 0 || keep_of(keep, &o.keep) < 0) {
         return -1;
     }
     o.log = (pmt_log)n;
     o.compute = (pmt_compute)c;
     o.binary = f == 1;
+    t->engine_choice = (pmt_engine_choice)e;
     if (o.binary && o.log != PMT_LOG_ALL) {
         PyErr_SetString(PyExc_ValueError, "a capture has every event: filter it when it is read, by `events --log`");
         return -1;

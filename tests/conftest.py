@@ -27,6 +27,14 @@ def run_child(tmp_path: Path) -> Callable[..., child.Child]:
     return run
 
 
+@pytest.fixture(params=child.ENGINES)
+def each_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the test once for each engine of this Python: the programs that it starts record by that one."""
+    engine: str = request.param
+    monkeypatch.setattr(child, "engine", engine)
+    return engine
+
+
 @pytest.fixture(scope="session")
 def probe_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the built C extension `probe`, to be put on a child's sys.path."""

@@ -72,4 +72,6 @@ def _shown(value: object) -> str:
         return f"{value:,.2f}" if value < 1000 else f"{value:,.0f}"
     if isinstance(value, (list, tuple)):
         return ", ".join(str(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(str(name) if why is None else f"{name} not: {why}" for name, why in value.items())
     return "no" if value is None else str(value)

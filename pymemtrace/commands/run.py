@@ -35,7 +35,8 @@ what is recorded:
                        none       no rows; the totals at the end only
   --threshold BYTES  least change of RSS that makes a row: 4096, 64K, 10M, 1G (default: one page; 0: every event)
   --compute WHAT     nothing, rss or all (the default); other than all only with --log none, to measure overhead
-  --engine NAME      auto (the default) or profile; monitoring is not in this version
+  --engine NAME      profile (PyEval_SetProfile), monitoring (sys.monitoring, Python 3.12 and later: half the cost), or
+                     auto (the default): the cheaper one that gives the same events
   --no-children      has no effect in this version: child processes are not recorded in any case
 
 where it goes:

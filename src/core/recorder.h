@@ -28,6 +28,7 @@ typedef struct pmt_options {
     uint64_t threshold;      /* bytes */
     bool comments, has_file, binary;
     const char *gate;        /* NULL, or "off" */
+    const char *engine;      /* its name, for those who ask */
     const char *clock;       /* NULL, "monotonic", "fake:N" */
     bool unshare;
     const char *path;        /* absolute; read when has_file */

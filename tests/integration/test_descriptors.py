@@ -10,6 +10,7 @@ from support import log
 from support.child import Child
 
 RunChild = Callable[..., Child]
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 # Runs main() with or without a recording; what it returns goes to the test.
 RUNNER = """

@@ -10,6 +10,7 @@ from support import log
 from support.child import Child
 
 RunChild = Callable[..., Child]
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 # `-W error` makes the warning of 3.12 and later, that a process with threads forks, an exception.
 STRICT = ("-X", "faulthandler", "-W", "error")

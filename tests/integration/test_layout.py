@@ -14,6 +14,7 @@ from support import log
 from support.child import Child
 
 RunChild = Callable[..., Child]
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 NAMES = {
     "plain": "name",

@@ -13,7 +13,7 @@ from support.child import Child
 PAGE = 4096
 GATES = [pytest.param(None, id="gate"), pytest.param("off", id="no_gate")]
 RunChild = Callable[..., Child]
-pytestmark = pytest.mark.not_sanitized
+pytestmark = [pytest.mark.not_sanitized, pytest.mark.usefixtures("each_engine")]
 
 # Functions that each grow or shrink by a known number of pages, seen at every kind of event. The whole of it runs three
 # times: untraced, traced for nothing (so that no code page, freelist or arena is met for the first time), in earnest.

@@ -11,6 +11,7 @@ from support import log
 from support.child import Child
 
 RunChild = Callable[..., Child]
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 ATTEMPT = """
     import json

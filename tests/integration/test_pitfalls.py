@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import log
+from support import engines, log
 from support.child import Child
 
 PAGE = 4096
 RunChild = Callable[..., Child]
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 
 @pytest.mark.not_sanitized
@@ -385,10 +386,12 @@ GC = """
 
 
 @pytest.mark.not_sanitized
-def test_no_collection_is_ours(run_child: RunChild, probe_folder: Path, tmp_path: Path) -> None:
+def test_no_collection_is_ours(run_child: RunChild, probe_folder: Path, tmp_path: Path, each_engine: str) -> None:
     # GIVEN a collector that runs at the next object it tracks, and 4,000 sites seen for the first time
-    # WHEN they are called under an empty profile function, and under the recorder
-    empty = run_child(GC, tmp_path / "gc.log", probe_folder, "empty").result
+    # WHEN they are called without us (under an empty profile function, since CPython makes frame objects for one; for
+    # sys.monitoring it makes none), and under the recorder
+    without = "empty" if each_engine == "profile" else "plain"
+    empty = run_child(GC, tmp_path / "gc.log", probe_folder, without).result
     traced = run_child(GC, tmp_path / "gc.log", probe_folder, "traced").result
     # THEN there are as many collections: we make no object that the collector tracks
     assert abs(traced["collections"] - empty["collections"]) <= 20
@@ -518,7 +521,7 @@ def test_fork_handler_only_switches_off(run_child: RunChild, tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="the events of these calls differ between versions only later")
-def test_corners_of_the_interpreter(run_child: RunChild, tmp_path: Path) -> None:
+def test_corners_of_the_interpreter(run_child: RunChild, tmp_path: Path, each_engine: str) -> None:
     # GIVEN calls at which CPython itself doubles or forgets events (bound methods of built-in functions)
     source = """
         import sys
@@ -544,5 +547,6 @@ def test_corners_of_the_interpreter(run_child: RunChild, tmp_path: Path) -> None
     done = run_child(source, tmp_path / "corners.log")
     # THEN we have what CPython gives, no more and no less
     rows = log.read(tmp_path / "corners.log", "all").rows
-    assert [row.key for row in rows] == [tuple(event) for event in done.result["expected"]]
+    expected = [tuple(event) for event in done.result["expected"]]
+    assert [row.key for row in rows] == (expected if each_engine == "profile" else engines.with_missing_calls(expected))
     assert done.result["same"]

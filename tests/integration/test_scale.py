@@ -10,7 +10,7 @@ from support import log
 from support.child import Child
 
 RunChild = Callable[..., Child]
-pytestmark = pytest.mark.not_sanitized
+pytestmark = [pytest.mark.not_sanitized, pytest.mark.usefixtures("each_engine")]
 MIB = 1 << 20
 
 

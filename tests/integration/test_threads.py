@@ -10,6 +10,7 @@ from support import log
 from support.child import Child
 
 RunChild = Callable[..., Child]
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 
 def of_thread(text: log.Log, name: str) -> list[log.Row]:

@@ -15,6 +15,9 @@ from typing import Any
 
 TESTS = Path(__file__).resolve().parent.parent
 RESULT = "PMT_TEST_RESULT"
+ENGINES = ("profile", "monitoring") if sys.version_info >= (3, 12) else ("profile",)
+
+engine: str | None = None  # what "auto" is in the programs; None: as the recorder has it
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ def environment(changes: Mapping[str, str | None] | None = None) -> dict[str, st
     package = Path(pymemtrace.__file__).resolve().parent.parent
     env["PYTHONPATH"] = os.pathsep.join([str(TESTS), str(package)])
     env["PYTHONHASHSEED"] = "0"
+    if engine is not None:
+        env["PYMEMTRACE_ENGINE"] = engine
     for key, value in (changes or {}).items():
         if value is None:
             env.pop(key, None)

@@ -31,6 +31,7 @@ HEIGHT = {
     "capture_tree": 4,
     "callbacks": 4,
     "monitoring": 4,
+    "event": 4,  # what becomes of an event, whichever engine brings it
     "info": 5,
     "launcher": 5,
     "engine": 3,  # what an engine offers, for those that must not know which one it is

@@ -110,7 +110,6 @@ def test_every_function_of_the_module_is_hidden(monkeypatch: pytest.MonkeyPatch)
         ({"compute": "nothing", "log": "all"}, ValueError, ["compute", "log"]),
         ({"format": "xml"}, ValueError, ["format", "'xml'"]),
         ({"engine": "steam"}, ValueError, ["engine", "'steam'"]),
-        ({"engine": "monitoring"}, ValueError, ["monitoring", "not in this version"]),
         ({"threshold": -1}, ValueError, ["threshold", "-1"]),
         ({"threshold": -(2**70)}, ValueError, ["threshold"]),
         ({"threshold": 2**63}, ValueError, ["threshold"]),

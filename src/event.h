@@ -1,0 +1,139 @@
+/* event.h - what becomes of an event, whichever engine brings it: written once, compiled by each engine once for each way
+ * to record, so that a way pays for nothing that it does not need. Under the GIL.
+ *
+ * DESIGN: order within an event: clock first (what the tracer itself does then counts into the next interval, which
+ * opens the gate), special functions, thread, gate, filter, ring. With a filter, the site is only asked for when a row is
+ * due or RSS changed. */
+#ifndef PMT_EVENT_H
+#define PMT_EVENT_H
+
+#include "engine.h"
+#include "process.h"
+#include "sites.h"
+#include "threads.h"
+
+#define PMT_INLINE static inline __attribute__((always_inline))
+
+/* Every way to record: X(name, what is computed, what is logged). */
+#define PMT_EACH_WAY(X)                                  \
+    X(count_only, PMT_COMPUTE_NOTHING, PMT_LOG_NONE)     \
+    X(rss_only, PMT_COMPUTE_RSS, PMT_LOG_NONE)           \
+    X(all_none, PMT_COMPUTE_ALL, PMT_LOG_NONE)           \
+    X(all_all, PMT_COMPUTE_ALL, PMT_LOG_ALL)             \
+    X(all_threshold, PMT_COMPUTE_ALL, PMT_LOG_THRESHOLD) \
+    X(all_previous, PMT_COMPUTE_ALL, PMT_LOG_PREVIOUS)
+
+#define PMT_WAY_NUMBER(name, compute, log) PMT_WAY_##name,
+typedef enum pmt_way { PMT_EACH_WAY(PMT_WAY_NUMBER) PMT_WAYS } pmt_way;
+#undef PMT_WAY_NUMBER
+
+static inline pmt_way pmt_way_of(const pmt_recorder *r)
+{
+    static const pmt_way by_log[] = {[PMT_LOG_NONE] = PMT_WAY_all_none, [PMT_LOG_ALL] = PMT_WAY_all_all,
+                                     [PMT_LOG_THRESHOLD] = PMT_WAY_all_threshold,
+                                     [PMT_LOG_PREVIOUS] = PMT_WAY_all_previous};
+    return r->options.compute == PMT_COMPUTE_NOTHING ? PMT_WAY_count_only
+           : r->options.compute == PMT_COMPUTE_RSS   ? PMT_WAY_rss_only
+                                                     : by_log[r->options.log];
+}
+
+/* What is rare, out of line. */
+void pmt_event_special(pmt_recorder *r, pmt_mark mark); /* at the C_CALL of a marked function, after it was recorded */
+bool pmt_event_attend(pmt_recorder *r, uint64_t now, pmt_kind kind, const PyMethodDef *def); /* not plainly running */
+void pmt_event_charge(pmt_recorder *r, pmt_thread *t, pmt_place place, pmt_kind kind, const PyMethodDef *def,
+                      const pmt_change *change);
+
+PMT_INLINE void pmt_event_row(pmt_recorder *r, pmt_thread *t, uint32_t site, uint64_t now)
+{
+    uint64_t clock = pmt_recorder_clock(r, now);
+    pmt_recorder_send_row(r, site, t->slot, r->events - 1, clock, (uint64_t)r->rss_now);
+    r->clock_sent = clock;
+    pmt_filter_logged(&r->filter, r->events - 1, r->rss_now);
+}
+
+PMT_INLINE void pmt_event_previous(pmt_recorder *r, pmt_thread *t, uint32_t site, uint64_t now, bool far)
+{
+    pmt_seen seen = {r->events - 1, pmt_recorder_clock(r, now), r->rss_now, site, t->slot};
+    if (__builtin_expect(far, 0)) {
+        const pmt_seen *p = pmt_filter_before(&r->filter);
+        if (p != NULL) {
+            pmt_recorder_send_row(r, p->site, p->slot, p->event, p->clock, (uint64_t)p->rss | PMT_ROW_PREV);
+        }
+        pmt_event_row(r, t, site, now);
+    }
+    r->clock_sent = seen.clock;
+    pmt_filter_passed(&r->filter, &seen);
+}
+
+PMT_INLINE void pmt_event_record(pmt_recorder *r, pmt_place place, pmt_kind kind, const PyMethodDef *def,
+                                 uint64_t now, const pmt_compute compute, const pmt_log log)
+{
+    pmt_thread *t = pmt_thread_of(r);
+    if (__builtin_expect(t == NULL, 0)) {
+        return;
+    }
+    r->events++;
+    uint32_t site = 0;
+    bool far = log == PMT_LOG_PREVIOUS && r->options.threshold == 0; /* 0 is every event, also where nothing was read */
+    pmt_gate_answer answer = pmt_gate_ask(&r->gate, now, t->last);
+    if (__builtin_expect(answer == PMT_GATE_SKIP, 1)) {
+        t->last = now;
+    }
+    else {
+        pmt_change change;
+        if (!pmt_recorder_read(r, now, &t->last, answer == PMT_GATE_CHECK, &change)) {
+            return;
+        }
+        if (compute == PMT_COMPUTE_ALL && (change.program != 0 || change.peak != 0)) {
+            pmt_event_charge(r, t, place, kind, def, &change);
+        }
+        far = pmt_filter_far(&r->filter, r->events - 1, r->rss_now);
+    }
+    if (log == PMT_LOG_ALL || log == PMT_LOG_PREVIOUS || (log == PMT_LOG_THRESHOLD && far)) {
+        site = pmt_site_of(r, place, kind, def);
+        if (__builtin_expect(site == 0, 0)) {
+            return; /* no memory: r has failed */
+        }
+    }
+    if (log == PMT_LOG_ALL) {
+        pmt_recorder_send(r, site, t->slot, now);
+    }
+    else if (log == PMT_LOG_PREVIOUS) {
+        pmt_event_previous(r, t, site, now, far);
+    }
+    else if (log == PMT_LOG_THRESHOLD && far) {
+        pmt_event_row(r, t, site, now);
+    }
+    if (compute == PMT_COMPUTE_ALL) {
+        r->last_slot = t->slot;
+    }
+}
+
+/* def: of the C function, for C events. */
+PMT_INLINE void pmt_on_event(pmt_place place, pmt_kind kind, const PyMethodDef *def, const pmt_compute compute,
+                             const pmt_log log)
+{
+    pmt_recorder *r = pmt_active;
+    if (r == NULL) {
+        return;
+    }
+    uint64_t now = compute == PMT_COMPUTE_NOTHING ? 0 : pmt_clock_ticks(&r->clock);
+    if (__builtin_expect(r->state != PMT_RUNNING, 0) && !pmt_event_attend(r, now, kind, def)) {
+        return;
+    }
+    pmt_mark mark = kind >= PMT_C_CALL ? pmt_mark_of(def) : PMT_MARK_NONE;
+    if (__builtin_expect(mark == PMT_MARK_OWN, 0) || pmt_is_hidden(place.code)) {
+        return;
+    }
+    if (compute == PMT_COMPUTE_NOTHING) {
+        r->events++;
+    }
+    else {
+        pmt_event_record(r, place, kind, def, now, compute, log);
+    }
+    if (__builtin_expect(mark != PMT_MARK_NONE, 0) && kind == PMT_C_CALL) {
+        pmt_event_special(r, mark);
+    }
+}
+
+#endif
