@@ -10,6 +10,9 @@
 #error "pymemtrace needs CPython 3.9 or later"
 #endif
 
+/* What is on the way of every event; the compiler's own limit would leave it out of line. */
+#define PMT_INLINE static inline __attribute__((always_inline))
+
 /* 3.11 made frames opaque. */
 #if PY_VERSION_HEX >= 0x030B0000
 static inline PyCodeObject *pmt_frame_code(PyFrameObject *frame) /* borrowed: the frame keeps it */
@@ -157,6 +160,35 @@ static inline void pmt_gc_release(int was_on)
 {
     (void)was_on;
 }
+#endif
+
+/* 3.12: the value of an int of one digit without a call; of a larger one it is meaningless. */
+#if PY_VERSION_HEX >= 0x030C0000
+static inline int pmt_small_int(PyObject *n)
+{
+    return (int)PyUnstable_Long_CompactValue((PyLongObject *)n);
+}
+#else
+static inline int pmt_small_int(PyObject *n)
+{
+    return (int)PyLong_AsLong(n);
+}
+#endif
+
+/* Before 3.14 a bound method of a C function is handed to CALL as it is, and the function itself to C_RETURN. */
+#if PY_VERSION_HEX < 0x030E0000
+#define PMT_BOUND_IN_CALL 1
+#else
+#define PMT_BOUND_IN_CALL 0
+#endif
+
+/* 3.14: `__main__` forgets its file before an exception is printed, and subclasses of KeyboardInterrupt are interrupts. */
+#if PY_VERSION_HEX >= 0x030E0000
+#define PMT_FORGETS_FILE_FIRST 1
+#define pmt_is_interrupt(type) PyErr_GivenExceptionMatches(type, PyExc_KeyboardInterrupt)
+#else
+#define PMT_FORGETS_FILE_FIRST 0
+#define pmt_is_interrupt(type) ((type) == PyExc_KeyboardInterrupt)
 #endif
 
 /* 3.12: a module says that it cannot live in several interpreters. */

@@ -12,8 +12,6 @@
 #include "sites.h"
 #include "threads.h"
 
-#define PMT_INLINE static inline __attribute__((always_inline))
-
 /* Every way to record: X(name, what is computed, what is logged). */
 #define PMT_EACH_WAY(X)                                  \
     X(count_only, PMT_COMPUTE_NOTHING, PMT_LOG_NONE)     \

@@ -108,7 +108,7 @@ static void let_go(PyObject *args)
     }
 }
 
-static void forget_file(void) /* as the interpreter does when a script has ended, but for SystemExit */
+static void forget_file(void) /* as the interpreter does when a script has ended; before 3.14 not by SystemExit */
 {
     static const char *const names[] = {"__file__", "__cached__"};
     PyObject *main = PyImport_AddModule("__main__"), *dict = main == NULL ? NULL : PyModule_GetDict(main);
@@ -116,6 +116,21 @@ static void forget_file(void) /* as the interpreter does when a script has ended
         if (dict == NULL || PyDict_DelItemString(dict, names[i]) < 0) {
             PyErr_Clear();
         }
+    }
+}
+
+static void flush_output(void) /* as the interpreter does when a script has ended */
+{
+    static const char *const names[] = {"stderr", "stdout"};
+    for (size_t i = 0; i < 2; i++) {
+        PyObject *file = PySys_GetObject(names[i]), *result = NULL;
+        if (file != NULL) {
+            Py_INCREF(file); /* its flush() may be the program's, and replace it */
+            result = PyObject_CallMethod(file, "flush", NULL);
+            Py_DECREF(file);
+        }
+        Py_XDECREF(result);
+        PyErr_Clear();
     }
 }
 
@@ -157,8 +172,15 @@ PyObject *pmt_run_main(PyObject *Py_UNUSED(module), PyObject *args)
     Py_DECREF(target);
     Py_DECREF(namespace); /* from here on `__main__` alone keeps it */
     if (result == NULL) {
-        PyObject *type_now = PyErr_Occurred(); /* borrowed */
-        bool interrupted = type_now == PyExc_KeyboardInterrupt;
+        bool interrupted = pmt_is_interrupt(PyErr_Occurred());
+        if (script) {
+            pmt_exc pending = pmt_exc_save();
+            flush_output();
+            if (PMT_FORGETS_FILE_FIRST) {
+                forget_file();
+            }
+            pmt_exc_restore(pending);
+        }
         PyErr_PrintEx(1); /* SystemExit ends the process here */
         if (interrupted) {
             end_by_interrupt();

@@ -35,17 +35,21 @@ static long tool = -1;              /* the id that is ours while installed */
 /* The C function that a CALL, C_RETURN or C_RAISE is about; NULL: another callable, which makes no C event. */
 static inline const PyMethodDef *c_function(PyObject *callable, PyObject *first)
 {
-    if (PyCFunction_Check(callable)) {
+    /* Exact types first: they are nearly all, and a look at the base classes costs more than the rest. */
+    if (Py_IS_TYPE(callable, &PyFunction_Type)) {
+        return NULL;
+    }
+    if (Py_IS_TYPE(callable, &PyCFunction_Type)) {
         return pmt_c_function(callable);
     }
     if (Py_IS_TYPE(callable, &PyMethodDescr_Type)) { /* str.upper(x): an event only if it could be bound to x */
         bool bound = first != missing && PyObject_TypeCheck(first, ((PyDescrObject *)callable)->d_type);
         return bound ? ((PyMethodDescrObject *)callable)->d_method : NULL;
     }
-    if (PyMethod_Check(callable) && PyCFunction_Check(PyMethod_GET_FUNCTION(callable))) {
+    if (PMT_BOUND_IN_CALL && PyMethod_Check(callable) && PyCFunction_Check(PyMethod_GET_FUNCTION(callable))) {
         return pmt_c_function(PyMethod_GET_FUNCTION(callable)); /* types.MethodType(len, x) */
     }
-    return NULL;
+    return PyCFunction_Check(callable) ? pmt_c_function(callable) : NULL; /* PyCMethod */
 }
 
 PMT_INLINE PyObject *received(PyObject *self, PyObject *const *args, size_t nargsf, const pmt_compute compute,
@@ -61,8 +65,8 @@ PMT_INLINE PyObject *received(PyObject *self, PyObject *const *args, size_t narg
     if (kind >= PMT_C_CALL && (def = c_function(args[2], args[3])) == NULL) {
         Py_RETURN_NONE;
     }
-    if (__builtin_expect(pmt_thread_here == NULL, 0) &&
-        !pmt_thread_begins((PyCodeObject *)args[0], kind == PMT_CALL)) {
+    if (compute != PMT_COMPUTE_NOTHING && __builtin_expect(pmt_thread_here == NULL, 0) &&
+        !pmt_thread_begins((PyCodeObject *)args[0], kind, def)) {
         Py_RETURN_NONE;
     }
     pmt_place place = {NULL, (PyCodeObject *)args[0], args[1]};

@@ -1,33 +1,34 @@
 #include "process.h"
 
 pmt_recorder *pmt_active;
-uint64_t pmt_mark_bits;
-uint64_t pmt_hidden_bits[16];
+pmt_marked pmt_marks[PMT_PLACES];
+PyCodeObject *pmt_hidden[PMT_PLACES];
 
-static struct {
-    const PyMethodDef *def;
-    pmt_mark mark;
-} marks[PMT_MAX_MARKS];
-static int mark_count;
-static PyCodeObject *hidden[PMT_MAX_HIDDEN]; /* owned, for the process's life */
-static int hidden_count;
+static int mark_count, hidden_count;
 static uint32_t generation;
+
+static unsigned next_place(unsigned at)
+{
+    return (at + 1) & (PMT_PLACES - 1);
+}
 
 void pmt_mark_add(const PyMethodDef *def, pmt_mark mark)
 {
     if (mark_count < PMT_MAX_MARKS && pmt_mark_find(def) == PMT_MARK_NONE) {
-        marks[mark_count].def = def;
-        marks[mark_count].mark = mark;
+        unsigned at = pmt_mark_place(def);
+        while (pmt_marks[at].def != NULL) {
+            at = next_place(at);
+        }
+        pmt_marks[at] = (pmt_marked){def, mark};
         mark_count++;
-        pmt_mark_bits |= pmt_mark_bit(def);
     }
 }
 
 pmt_mark pmt_mark_find(const PyMethodDef *def)
 {
-    for (int i = 0; i < mark_count; i++) {
-        if (marks[i].def == def) {
-            return marks[i].mark;
+    for (unsigned at = pmt_mark_place(def); pmt_marks[at].def != NULL; at = next_place(at)) {
+        if (pmt_marks[at].def == def) {
+            return pmt_marks[at].mark;
         }
     }
     return PMT_MARK_NONE;
@@ -42,17 +43,20 @@ int pmt_hide(PyCodeObject *code)
         PyErr_SetString(PyExc_RuntimeError, "too many hidden functions");
         return -1;
     }
+    unsigned at = pmt_hidden_place(code);
+    while (pmt_hidden[at] != NULL) {
+        at = next_place(at);
+    }
     Py_INCREF(code);
-    unsigned bit = pmt_hidden_bit(code);
-    hidden[hidden_count++] = code;
-    pmt_hidden_bits[bit >> 6] |= UINT64_C(1) << (bit & 63);
+    pmt_hidden[at] = code;
+    hidden_count++;
     return 0;
 }
 
 bool pmt_hidden_find(const PyCodeObject *code)
 {
-    for (int i = 0; i < hidden_count; i++) {
-        if (hidden[i] == code) {
+    for (unsigned at = pmt_hidden_place(code); pmt_hidden[at] != NULL; at = next_place(at)) {
+        if (pmt_hidden[at] == code) {
             return true;
         }
     }

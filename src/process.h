@@ -20,8 +20,16 @@ typedef enum pmt_mark {
 #define PMT_MAX_MARKS 64
 #define PMT_MAX_HIDDEN 64
 
-extern uint64_t pmt_mark_bits; /* a bit for each marked function's address: most calls are told by it alone */
-extern uint64_t pmt_hidden_bits[16]; /* likewise for hidden code objects: one bit of 1,024 each */
+/* Tables by address, a quarter full at most: nearly every function is told by one look at an empty place. */
+#define PMT_PLACES 256u
+
+typedef struct pmt_marked {
+    const PyMethodDef *def; /* NULL: empty */
+    pmt_mark mark;
+} pmt_marked;
+
+extern pmt_marked pmt_marks[PMT_PLACES];
+extern PyCodeObject *pmt_hidden[PMT_PLACES]; /* owned, for the process's life; NULL: empty */
 
 int pmt_process_init(void);                       /* marks functions of posix and _thread: 0, or -1 with an exception */
 void pmt_mark_add(const PyMethodDef *def, pmt_mark mark);
@@ -30,25 +38,24 @@ int pmt_hide(PyCodeObject *code);                 /* keeps it for ever; 0, or -1
 bool pmt_hidden_find(const PyCodeObject *code);
 uint32_t pmt_next_generation(void);
 
-static inline uint64_t pmt_mark_bit(const void *def) /* method tables are arrays of 32 bytes an entry */
+static inline unsigned pmt_mark_place(const PyMethodDef *def) /* method tables are arrays of 32 bytes an entry */
 {
-    return UINT64_C(1) << ((uintptr_t)def >> 5 & 63);
+    return (unsigned)((uintptr_t)def >> 5) & (PMT_PLACES - 1);
 }
 
 static inline pmt_mark pmt_mark_of(const PyMethodDef *def)
 {
-    return __builtin_expect((pmt_mark_bits & pmt_mark_bit(def)) != 0, 0) ? pmt_mark_find(def) : PMT_MARK_NONE;
+    return __builtin_expect(pmt_marks[pmt_mark_place(def)].def == NULL, 1) ? PMT_MARK_NONE : pmt_mark_find(def);
 }
 
-static inline unsigned pmt_hidden_bit(const PyCodeObject *code)
+static inline unsigned pmt_hidden_place(const PyCodeObject *code)
 {
-    return (unsigned)((uintptr_t)code >> 5 ^ (uintptr_t)code >> 14) & 1023;
+    return (unsigned)((uintptr_t)code >> 5 ^ (uintptr_t)code >> 14) & (PMT_PLACES - 1);
 }
 
 static inline bool pmt_is_hidden(const PyCodeObject *code)
 {
-    unsigned bit = pmt_hidden_bit(code);
-    return __builtin_expect((pmt_hidden_bits[bit >> 6] >> (bit & 63) & 1) != 0, 0) && pmt_hidden_find(code);
+    return __builtin_expect(pmt_hidden[pmt_hidden_place(code)] != NULL, 0) && pmt_hidden_find(code);
 }
 
 #endif

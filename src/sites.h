@@ -19,14 +19,14 @@ typedef struct pmt_place {
     PyObject *offset; /* int, bytes */
 } pmt_place;
 
-static inline pmt_place pmt_place_of(PyFrameObject *frame)
+PMT_INLINE pmt_place pmt_place_of(PyFrameObject *frame)
 {
     return (pmt_place){frame, pmt_frame_code(frame), NULL};
 }
 
-static inline int pmt_place_offset(pmt_place p)
+PMT_INLINE int pmt_place_offset(pmt_place p)
 {
-    return p.frame != NULL ? pmt_frame_offset(p.frame) : (int)PyLong_AsLong(p.offset);
+    return p.frame != NULL ? pmt_frame_offset(p.frame) : pmt_small_int(p.offset);
 }
 
 /* Out of line; 0: no memory, r has failed. */
@@ -85,7 +85,7 @@ static inline uint32_t pmt_code_of(pmt_recorder *r, PyCodeObject *code)
     return __builtin_expect(mark >> 32 == r->generation, 1) ? (uint32_t)mark : pmt_code_first(r, code);
 }
 
-static inline uint32_t pmt_site_of(pmt_recorder *r, pmt_place place, pmt_kind kind, const PyMethodDef *def)
+PMT_INLINE uint32_t pmt_site_of(pmt_recorder *r, pmt_place place, pmt_kind kind, const PyMethodDef *def)
 {
     uint32_t in_code = pmt_site_place(pmt_place_offset(place), kind);
     uint64_t function = kind >= PMT_C_CALL ? pmt_function_id(def) : 0;

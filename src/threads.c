@@ -137,15 +137,17 @@ static PyCodeObject *first_code(void) /* of Thread._bootstrap; borrowed, NULL: u
     return function != NULL && PyFunction_Check(function) ? (PyCodeObject *)PyFunction_GET_CODE(function) : NULL;
 }
 
-bool pmt_thread_begins(const PyCodeObject *code, bool call)
+bool pmt_thread_begins(const PyCodeObject *code, pmt_kind kind, const PyMethodDef *def)
 {
     static __thread bool waits __attribute__((tls_model("initial-exec")));
-    if (!call) {
+    /* 3.14 calls the thread's `run` by Context.run. */
+    bool runs = kind == PMT_C_CALL && def->ml_name != NULL && strcmp(def->ml_name, "run") == 0;
+    if (kind != PMT_CALL && !runs) {
         return !waits;
     }
     pmt_exc saved = pmt_exc_save();
     const PyCodeObject *first = first_code();
-    if (code == first) {
+    if (code == first && kind == PMT_CALL) {
         waits = true;
     }
     else if (waits) { /* its `run`, or whatever a subclass does in place of threading's own functions */

@@ -20,8 +20,8 @@ extern __thread pmt_thread *pmt_thread_here __attribute__((tls_model("initial-ex
 
 int pmt_threads_init(void);                     /* once a process: 0 or -errno */
 /* Of a thread that is not known yet, at an event: is it past what threading does before the thread's `run`? The profile
- * function sees it from there on, and it has its name only then. call: code is being called. */
-bool pmt_thread_begins(const PyCodeObject *code, bool call);
+ * function sees it from there on, and it has its name only then. */
+bool pmt_thread_begins(const PyCodeObject *code, pmt_kind kind, const PyMethodDef *def);
 pmt_thread *pmt_thread_enter(pmt_recorder *r);  /* first event of this thread in r. NULL: r has failed */
 bool pmt_thread_known(const pmt_recorder *r, uint64_t state_id); /* has r seen events of that living thread? */
 const pmt_thread_name *pmt_thread_name_at(void *none, uint32_t slot); /* for sinks; NULL: unknown */

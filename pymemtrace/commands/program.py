@@ -119,7 +119,8 @@ def _script(script: str, args: list[str], command: Command) -> tuple[Any, Any] |
     _set_path0(_folder_of_script(script))
     namespace = _new_main()
     namespace["__file__"] = filename
-    namespace["__cached__"] = None
+    if sys.version_info < (3, 15):  # which does without
+        namespace["__cached__"] = None
     namespace["__loader__"] = loader("__main__", filename)
     return code, namespace
 

@@ -635,6 +635,11 @@ def test_script(folder: Path, name: str) -> None:
         native = python("program.py", cwd=folder)
         assert traced("program.py", log=folder.parent / "logs" / "run.log", cwd=folder).status == native.status
         return
+    if name == "c_recursion" and sys.version_info >= (3, 14):  # which measures the C stack, and that holds the launcher
+        native = python("program.py", cwd=folder)
+        recorded = traced("program.py", log=folder.parent / "logs" / "run.log", cwd=folder)
+        assert int(recorded.stdout) == pytest.approx(int(native.stdout), rel=0.01)
+        return
     same(folder, "program.py", stdin="one\ntwo\nd\u00e9j\u00e0".encode())
 
 

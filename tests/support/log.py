@@ -371,7 +371,8 @@ def check_comments(log: Log) -> None:
             if not item.tid:
                 raise LogError(f"no thread line before {item}")
             for peak in waiting:
-                if item.event < peak.after:
+                # a PREV row is only written with its NEXT, and so after the peak between the two
+                if item.event < (peak.before if item.tag == "PREV" else peak.after):
                     raise LogError(f"{peak} stands before {item}")
             waiting.clear()
             seen = item.event

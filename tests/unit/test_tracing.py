@@ -92,6 +92,8 @@ def test_every_function_of_the_module_is_hidden(monkeypatch: pytest.MonkeyPatch)
     assert own == set(hidden)
     for code in own:
         inner = [const for const in code.co_consts if inspect.iscode(const)]
+        # __annotate__: 3.14 asks for annotations by a function, which nothing of ours calls
+        inner = [const for const in inner if const.co_name != "__annotate__"]
         assert all(const.co_name == "recorded" for const in inner), f"{code.co_name} calls a frame of its own"
 
 
