@@ -18,7 +18,7 @@ EXAMPLE := examples/las_to_html
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all build test-core leaks soak asan asan-core asan-python tsan fuzz fuzz-short big layers lint bench bench-quick clean distclean
+.PHONY: help demo test test-all build test-core leaks soak asan asan-core asan-python tsan fuzz fuzz-short big layers guard lint bench bench-quick bench-docs clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -167,18 +167,30 @@ build/big/%: tests/big/%.c $(CORE_SOURCES) $(CORE_HEADERS) Makefile
 
 # --- measuring ------------------------------------------------------------------------------------------------------
 
-bench: build ## what recording costs: all modes, start, memory (takes long)
-	$(PY) -m benchmarks run --json benchmarks/results/cost.json --markdown benchmarks/results/cost.md
-	$(PY) -m benchmarks startup --json benchmarks/results/startup.json --markdown benchmarks/results/startup.md
-	$(PY) -m benchmarks memory --json benchmarks/results/memory.json --markdown benchmarks/results/memory.md
+guard: build $(VENV)/.dev ## instructions per event, under valgrind, against their ceilings (RECORD=1: new ceilings)
+	$(if $(RECORD),cd tests && $(PY_FROM_ELSEWHERE) -m guard.measure,$(PY) -m pytest -s tests/guard $(PYTEST))
+
+# BENCH="--rounds 30" and the like. Results are for keeping: they are checked in, and docs/performance.md is made of them.
+bench: build ## what recording costs: all cases and modes, scaling, start, memory (takes hours)
+	$(PY) -m benchmarks run --case all --results --markdown build/benchmarks/run.md $(BENCH)
+	$(PY) -m benchmarks run --cpus 1 --results one-core $(BENCH)
+	$(PY) -m benchmarks run --engines profile,monitoring --results engines $(BENCH)
+	$(PY) -m benchmarks scaling --results
+	$(PY) -m benchmarks startup --results
+	$(PY) -m benchmarks memory --results
 
 bench-quick: build ## do the benchmarks work? Their figures are noise
-	$(PY) -m benchmarks run --quick
+	$(PY) -m benchmarks run --quick --case all --rounds 1
+	$(PY) -m benchmarks scaling --events 100K --rounds 1
 	$(PY) -m benchmarks startup --rounds 3
 	$(PY) -m benchmarks memory --events 2M --functions 2K
 
+bench-docs: $(VENV)/.dev ## the tables and the picture of docs/performance.md, from benchmarks/results
+	$(PY) -m benchmarks docs
+	$(PY) -m benchmarks plot
+
 clean: ## remove what was built
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/results
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -f pymemtrace/*.so
 	find pymemtrace benchmarks tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from benchmarks import environment
 from benchmarks.progress import Progress
-from benchmarks.report import Table, Target, environment_table, target_table
 from benchmarks.rounds import ROOT, child_environment
+from benchmarks.tables import Table, Target, environment_table, target_table
 
 TIMEOUT = 1800.0  # seconds for one process
 FIXED = 24 * 2**20  # bytes that the recorder may take, and for each site:

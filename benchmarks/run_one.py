@@ -1,9 +1,10 @@
 """One run of one case in one mode, in a process of its own.
 
-    python -m benchmarks.run_one CASE MODE DATA SCRATCH LOG FLOOR
+    python -m benchmarks.run_one CASE MODE DATA SCRATCH LOG FLOOR CPUS
 
 Prints one JSON object: work (seconds in the case's program), stop (seconds to end the recording after it: the writer
-drains), events, and the recorder's own counters. MODE `write` instead writes as many bytes as the file LOG has, taken
+drains), events, and the recorder's own counters. CPUS is how many of the usable ones this process may use, 0 for all.
+MODE `write` instead writes as many bytes as the file LOG has, taken
 from it, and prints the seconds; the file is removed first, so that two copies of it never wait for the disk at once.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +22,26 @@ from benchmarks import cases, floor, modes
 
 BLOCK = 128 * 1024  # bytes of one write(2), in the range in which they are fastest
 SAMPLE = 8 * 1024 * 1024  # bytes of the real log that are kept in memory and written over and over
+# What is kept of the recorder's counters: nothing that says where it ran, for a report may be published as it is.
+COUNTERS = (
+    "events",
+    "logged",
+    "readings",
+    "skipped",
+    "audit_tried",
+    "audit_differed",
+    "waits",
+    "sites",
+    "tracer_bytes",
+)
+KEPT = (*COUNTERS, "engine", "gate_first", "gate_last", "rss_first", "rss_peak")
 Result = dict[str, object]
+
+
+def use_cpus(count: int) -> None:
+    """This process and what it starts; 0: as it is."""
+    if count:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 
 def untraced(work: Callable[[], object]) -> Result:
@@ -31,6 +52,7 @@ def untraced(work: Callable[[], object]) -> Result:
 
 def on_the_floor(work: Callable[[], object], library: Path, count: bool) -> Result:
     extension = floor.load(library)
+    threading.setprofile(extension.attach)
     extension.start(count)
     begin = time.perf_counter()
     work()
@@ -51,6 +73,17 @@ def by_cprofile(work: Callable[[], object]) -> Result:
     return {"work": middle - begin, "stop": time.perf_counter() - middle}
 
 
+def by_tracemalloc(work: Callable[[], object]) -> Result:
+    import tracemalloc
+
+    tracemalloc.start()
+    begin = time.perf_counter()
+    work()
+    middle = time.perf_counter()
+    tracemalloc.stop()
+    return {"work": middle - begin, "stop": time.perf_counter() - middle}
+
+
 def recorded(work: Callable[[], object], mode: modes.Mode, log: Path) -> Result:
     from pymemtrace.cPyMemTrace import Tracer
 
@@ -65,7 +98,8 @@ def recorded(work: Callable[[], object], mode: modes.Mode, log: Path) -> Result:
     if error is not None:
         raise error
     size = log.stat().st_size if mode.output == "file" else None
-    counters = {name: value for name, value in tracer.stats().items() if isinstance(value, (int, float, str))}
+    stats = tracer.stats()
+    counters = {name: stats[name] for name in KEPT if name in stats}
     return {"work": middle - begin, "stop": end - middle, "events": tracer.events, "bytes": size, "stats": counters}
 
 
@@ -91,27 +125,32 @@ def written(log: Path) -> Result:
     return {"work": seconds, "stop": 0.0, "bytes": size}
 
 
+def measured(case: str, mode_name: str, data: Path, scratch: Path, log: Path, library: Path) -> Result:
+    if mode_name == modes.WRITE:
+        return written(log)
+    work = cases.load(case).program(data, scratch)
+    if mode_name == "count":
+        return on_the_floor(work, library, count=True)
+    mode = modes.find(mode_name)
+    if mode.kind == "none":
+        return untraced(work)
+    if mode.kind == "floor":
+        return on_the_floor(work, library, count=False)
+    if mode.kind == "cprofile":
+        return by_cprofile(work)
+    if mode.kind == "tracemalloc":
+        return by_tracemalloc(work)
+    return recorded(work, mode, log)
+
+
 def main(argv: list[str]) -> None:
-    case, mode_name, data, scratch, log, library = argv[0], argv[1], *map(Path, argv[2:6])
+    use_cpus(int(argv[6]))
     answer = os.dup(1)  # stdout is the program's, and thrown away
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.close(null)
-    if mode_name == modes.WRITE:
-        result = written(log)
-    elif mode_name == "count":
-        result = on_the_floor(cases.load(case).program(data, scratch), library, count=True)
-    else:
-        mode = modes.BY_NAME[mode_name]
-        work = cases.load(case).program(data, scratch)
-        if mode.kind == "none":
-            result = untraced(work)
-        elif mode.kind == "floor":
-            result = on_the_floor(work, library, count=False)
-        elif mode.kind == "cprofile":
-            result = by_cprofile(work)
-        else:
-            result = recorded(work, mode, log)
+    data, scratch, log, library = map(Path, argv[2:6])
+    result = measured(argv[0], argv[1], data, scratch, log, library)
     with open(answer, "w", encoding="utf-8") as file:
         json.dump(result, file)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks import environment
 from benchmarks.progress import Progress
-from benchmarks.report import Table, Target, environment_table, target_table
 from benchmarks.rounds import ROOT, child_environment
 from benchmarks.summary import summarise
+from benchmarks.tables import Table, Target, environment_table, target_table
 
 TIMEOUT = 60.0  # seconds for one process
 BARE_RSS = "import os; print(os.read(os.open('/proc/self/statm', os.O_RDONLY), 99).split()[1].decode())"

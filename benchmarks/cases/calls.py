@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-FULL = "27"
-QUICK = "20"
+from benchmarks.cases import read_number, write_number
+
+FULL = "30"
+QUICK = "24"
 
 
 def fibonacci(n: int) -> int:
@@ -15,10 +17,9 @@ def fibonacci(n: int) -> int:
 
 def prepare(folder: Path, size: str) -> None:
     """The size is the number whose Fibonacci number is computed, slowly."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "n.txt").write_text(size, encoding="ascii")
+    write_number(folder, size)
 
 
 def program(folder: Path, scratch: Path) -> Callable[[], object]:
-    n = int((folder / "n.txt").read_text(encoding="ascii"))
+    n = read_number(folder)
     return lambda: fibonacci(n)
