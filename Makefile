@@ -18,7 +18,7 @@ EXAMPLE := examples/las_to_html
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all build test-core leaks soak asan asan-core asan-python tsan fuzz fuzz-short big layers guard lint bench bench-quick bench-docs clean distclean
+.PHONY: help demo test test-all test-newest build test-core leaks soak asan asan-core asan-python tsan fuzz fuzz-short big layers guard lint bench bench-quick bench-docs clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,24 @@ test: demo $(VENV)/.dev ## the demo, then all tests
 
 test-all: $(VENV)/.dev ## all tests on every CPython 3.9 to 3.13 on this machine
 	$(VENV)/bin/nox
+
+# CPython 3.14 and 3.15 in a Debian root of their own: whole suite on the release builds, what drives the engines on the
+# debug builds, which check reference counts and assertions on our behalf.
+NEWEST := build/newest/root
+NEWEST_WHOLE ?= python3.14 python3.15
+NEWEST_PART ?= python3.14d python3.15d
+NEWEST_TESTS := $(foreach name,engines events threads fork_off,tests/integration/test_$(name).py)
+
+test-newest: ## tests on CPython 3.14 and 3.15, release and debug builds, in a Debian root (which needs root)
+	@status=0; tests/newest/make_root.sh $(NEWEST) || status=$$?; failed=; \
+	if [ $$status = 77 ]; then exit 0; elif [ $$status != 0 ]; then exit $$status; fi; \
+	for python in $(NEWEST_WHOLE); do \
+	    tests/newest/run.sh $(NEWEST) $$python $(PARALLEL) -m "not slow_once" $(PYTEST) || failed="$$failed $$python"; \
+	done; \
+	for python in $(NEWEST_PART); do \
+	    tests/newest/run.sh $(NEWEST) $$python $(PARALLEL) $(NEWEST_TESTS) $(PYTEST) || failed="$$failed $$python"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; exit 1; fi
 
 leaks: build $(VENV)/.dev ## the leak test of every public name
 	$(PY) -m pytest tests/integration/test_leaks.py $(PYTEST)
