@@ -29,6 +29,10 @@ const pmt_engine *pmt_engine_choose(pmt_engine_choice choice, char *why, size_t 
     if (env != NULL && (strcmp(env, "profile") == 0 || strcmp(env, "monitoring") == 0)) {
         return asked_for(env, "PYMEMTRACE_ENGINE", why, room);
     }
+    if (env != NULL && env[0] != '\0' && strcmp(env, "auto") != 0) {
+        PyErr_Format(PyExc_ValueError, "PYMEMTRACE_ENGINE must be auto, profile or monitoring, not \"%s\"", env);
+        return NULL;
+    }
     if (pmt_engine_installed != NULL) {
         snprintf(why, room, "that of the recording around it");
         return pmt_engine_installed;

@@ -77,6 +77,25 @@ def test_profile_can_be_asked_for(run_child: RunChild, tmp_path: Path, how: str)
     assert engine_line(tmp_path / "profile.log") == f"profile ({said})"
 
 
+def test_an_engine_that_nobody_knows(run_child: RunChild, tmp_path: Path) -> None:
+    # GIVEN an environment that names one
+    source = (
+        HEAD
+        + """
+    try:
+        with pymemtrace.trace(path):
+            pass
+    except ValueError as error:
+        report(said=str(error))
+    """
+    )
+    # WHEN
+    done = run_child(source, tmp_path / "no.log", env={"PYMEMTRACE_ENGINE": "steam"})
+    # THEN one sentence, and no file
+    assert "PYMEMTRACE_ENGINE" in done.result["said"] and "steam" in done.result["said"]
+    assert not (tmp_path / "no.log").exists()
+
+
 @pytest.mark.skipif(HAS_MONITORING, reason="this Python has sys.monitoring")
 def test_monitoring_cannot_be_had_before_3_12(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN

@@ -10,7 +10,7 @@ Key = tuple[str, str, int, str]  # what, file, line, function
 def with_missing_calls(events: Sequence[Key]) -> list[Key]:
     """Put a C_CALL before each C_RETURN and C_EXCEPT that has none.
 
-    Before 3.12.5 the profile function is not told of the call of a built-in function's bound method
+    On Python 3.12.1 the profile function is not told of the call of a built-in function's bound method
     (`types.MethodType(len, x)()`), only of its return.
     """
     complete: list[Key] = []
