@@ -95,10 +95,18 @@ static PyObject *value_of(PyObject *environ, const char *name) /* new reference;
     return value;
 }
 
-static PyObject *joined(PyObject *folder, PyObject *path) /* folder:path */
+static PyObject *joined(PyObject *folder, PyObject *path) /* folder:path, where it is not there already */
 {
-    bool empty = path == NULL || !PyUnicode_Check(path) || PyUnicode_GetLength(path) == 0;
-    return empty ? pmt_ref(folder) : PyUnicode_FromFormat("%U:%U", folder, path);
+    if (path == NULL || !PyUnicode_Check(path) || PyUnicode_GetLength(path) == 0) {
+        return pmt_ref(folder);
+    }
+    PyObject *both = PyUnicode_FromFormat("%U:%U", folder, path), *start = PyUnicode_FromFormat("%U:", folder);
+    if (start == NULL || PyUnicode_Compare(path, folder) == 0 ||
+        PyUnicode_Tailmatch(path, start, 0, PY_SSIZE_T_MAX, -1) == 1) {
+        Py_XSETREF(both, start == NULL ? NULL : pmt_ref(path));
+    }
+    Py_XDECREF(start);
+    return both;
 }
 
 int pmt_children_publish(pmt_tracer *t)
@@ -187,28 +195,38 @@ void pmt_children_withdraw(pmt_tracer *t)
 
 /* ---- what the root is told ---- */
 
-void pmt_children_say(const pmt_tracer *t, pmt_member_state state, const char *reason)
+static void say(const pmt_tracer *t, pmt_member_state state, const char *reason)
 {
-    const char *path = t == NULL || !t->options.has_file ? NULL
-                       : t->recorder != NULL             ? t->recorder->output.path
-                                                         : t->absolute;
+    const char *path = !t->options.has_file  ? NULL
+                       : t->recorder != NULL ? t->recorder->output.path
+                                             : t->absolute;
     pmt_family_say(&pmt_our_family, state, path, reason);
 }
 
-void pmt_children_ended(const pmt_tracer *t, const pmt_recorder *r)
+void pmt_children_began(const pmt_recorder *r)
 {
-    if (r->error == 0) {
-        pmt_children_say(t, PMT_MEMBER_ENDED, "");
+    if (r->outer == NULL) {
+        say(r->owner, PMT_MEMBER_RECORDING, "");
     }
-    else {
+}
+
+void pmt_children_ended(const pmt_recorder *r)
+{
+    if (r->outer == NULL && r->error == 0) {
+        say(r->owner, PMT_MEMBER_ENDED, "");
+    }
+    else if (r->outer == NULL) {
         char reason[sizeof ((pmt_member *)0)->reason];
         snprintf(reason, sizeof reason, "%s: %s", r->error_where, strerror(-r->error));
-        pmt_children_say(t, PMT_MEMBER_FAILED, reason);
+        say(r->owner, PMT_MEMBER_FAILED, reason);
     }
 }
 
 void pmt_children_refused(const pmt_tracer *t)
 {
+    if (pmt_active != NULL && pmt_active->pid == (long)getpid()) {
+        return; /* another recording of this process goes on */
+    }
     pmt_exc saved = pmt_exc_save();
     PyObject *text = saved.value == NULL ? NULL : PyObject_Str(saved.value);
     const char *reason = text == NULL ? NULL : PyUnicode_AsUTF8(text);

@@ -14,9 +14,10 @@ int pmt_children_enter(pmt_tracer *t);
 /* The recording is on: os.environ says how to join. No exception; -errno where children cannot be recorded. */
 int pmt_children_publish(pmt_tracer *t);
 void pmt_children_withdraw(pmt_tracer *t); /* os.environ as it was; no exception, none disturbed */
-void pmt_children_say(const pmt_tracer *t, pmt_member_state state, const char *reason); /* of this process, to the root */
-void pmt_children_ended(const pmt_tracer *t, const pmt_recorder *r); /* likewise: its file is whole, or why not */
-void pmt_children_refused(const pmt_tracer *t); /* likewise: the pending exception says why; it stays */
+/* To the root, of this process; nested recordings are nobody's concern. */
+void pmt_children_began(const pmt_recorder *r);
+void pmt_children_ended(const pmt_recorder *r); /* its file is whole, or why not */
+void pmt_children_refused(const pmt_tracer *t); /* the pending exception says why; it stays */
 void pmt_children_forked(void);            /* in the child, last of all that a fork does */
 char *pmt_children_footer(void);           /* the root's `# not recorded` lines, malloc'ed; NULL: none */
 

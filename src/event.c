@@ -17,8 +17,8 @@ static void leave(pmt_recorder *r, pmt_mark mark)
         char *text = pmt_footer_text(each, reason, &n);
         pmt_recorder_leave(each, text, text == NULL ? 0 : n);
         free(text);
+        pmt_children_ended(each);
     }
-    pmt_children_ended(r->owner, r);
 }
 
 void pmt_event_special(pmt_recorder *r, pmt_mark mark, pmt_kind kind)
@@ -51,9 +51,9 @@ bool pmt_event_attend(pmt_recorder *r, uint64_t now, pmt_kind kind, const PyMeth
     if (back || (r->parked_at != 0 && now - r->parked_at > PARKED_AGAIN)) {
         for (pmt_recorder *each = r; each != NULL; each = each->outer) {
             pmt_recorder_unpark(each);
-        }
-        if (mark == PMT_MARK_EXEC) {
-            pmt_children_say(r->owner, PMT_MEMBER_RECORDING, "");
+            if (mark == PMT_MARK_EXEC) {
+                pmt_children_began(each);
+            }
         }
     }
     return r->state == PMT_RUNNING || r->state == PMT_PARKED;

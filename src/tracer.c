@@ -364,7 +364,7 @@ int pmt_tracer_start(pmt_tracer *t)
     if (!alone) {
         engage_again(r);
     }
-    pmt_children_say(t, PMT_MEMBER_RECORDING, "");
+    pmt_children_began(r);
     if (family < 0) {
         char line[160];
         snprintf(line, sizeof line, "children are not recorded: /dev/shm: %s", strerror(-family));
@@ -402,7 +402,7 @@ int pmt_tracer_fork(pmt_tracer *t, pmt_recorder *parent)
     pmt_threads_forked();
     pmt_recorder_begin(r, pmt_next_generation());
     pmt_active = r;
-    pmt_children_say(t, PMT_MEMBER_RECORDING, "");
+    pmt_children_began(r);
     if (pmt_engine_installed != NULL && pmt_engine_installed->forked(r) < 0) {
         PyErr_Clear(); /* an audit hook says no: the recording is there, without events */
     }
@@ -486,7 +486,7 @@ static void end_innermost(void)
     }
     free(text);
     keep_results(t, r, untraced, replaced);
-    pmt_children_ended(t, r);
+    pmt_children_ended(r);
     pmt_recorder_free(r);
     if (pmt_active != NULL) {
         engage_again(pmt_active);
