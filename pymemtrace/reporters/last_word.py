@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..family import cut, not_recorded, recorded, running
+from ..family import not_recorded, recorded, running
 from ..shell import quoted
 from . import count, printable, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from ..family import Member
@@ -110,12 +110,12 @@ def children(members: Sequence[Member], recovered: Mapping[str, int | str]) -> I
     have = recorded(members)
     if have:
         alive = len(running(members))
-        yield f"  children    {len(have):,} recorded{f', {alive:,} still running' if alive else ''}: {_files(have)}"
+        still = f", {alive:,} still running" if alive else ""
+        yield f"  children    {len(have):,} recorded{still}: {_names([member[3] or '' for member in have])}"
     brought = {path: events for path, events in recovered.items() if isinstance(events, int)}
-    dead = cut(members)
-    if dead:
-        how = f"{len(dead):,} of them cut by a signal or a crash, {count(sum(brought.values()), 'event')} recovered"
-        yield f"              {how}: {_files(dead)}"
+    if brought:
+        how = f"{len(brought):,} of them cut by a signal or a crash, {count(sum(brought.values()), 'event')} recovered"
+        yield f"              {how}: {_names(brought)}"
     for file, why in recovered.items():
         if isinstance(why, str):
             yield f"              {printable(file)} could not be recovered: {printable(why)}"
@@ -124,7 +124,7 @@ def children(members: Sequence[Member], recovered: Mapping[str, int | str]) -> I
         yield f"  NOT RECORDED {pid} (child of {parent}): {where}{printable(reason or 'for a reason unknown')}"
 
 
-def _files(members: Sequence[Member]) -> str:
-    names = list(dict.fromkeys([printable(member[3] or "") for member in members]))
+def _names(paths: Iterable[str]) -> str:
+    names = list(dict.fromkeys([printable(path) for path in paths]))  # a process that called exec has one for both
     more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more
