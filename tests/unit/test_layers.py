@@ -155,13 +155,16 @@ def test_the_extension_shows_its_init_function_only():
 MAY_IMPORT = {
     "": {"tracing", "process", "reader", "errors"},
     "__main__": {"commands"},
-    "commands": {"", "commands", "reporters", "tracing", "process", "reader", "errors"},
-    "reporters": {"reporters", "reader", "errors"},
-    "tracing": {"cPyMemTrace", "errors"},
+    "commands": {"", "commands", "reporters", "tracing", "process", "reader", "family", "shell", "errors"},
+    "reporters": {"reporters", "reader", "family", "shell", "errors"},
+    "tracing": {"cPyMemTrace", "family", "errors"},
     "process": {"cPyMemTrace", "errors"},
     "reader": {"reader", "cPyMemTrace", "errors"},
     "errors": set(),
-    "hook": {"tracing"},
+    "joining": {"commands", "tracing", "shell", "errors"},
+    "hook": {"", "joining"},
+    "family": set(),
+    "shell": set(),
 }
 NOT_IN_THE_TRACED_PROCESS = {"psutil", "rich", "matplotlib", "plotly", "numpy"}
 PY_FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("**/*.py"))
