@@ -289,11 +289,12 @@ def _totals(run: Run, found: Mapping[str, Summary]) -> Iterator[str]:
     yield _label("", f"in bytes: {net:+,}, {peaks:,}")
     yield _label("", "(peaks need not be at one time, and pages that processes share count in each of them)")
     times = {one.times for one in found.values()}
+    mixed = len({one.source for one in found.values()}) > 1
     remarks = dict.fromkeys(one.source for one in found.values() if one.source)
     yield from _grown(
         _grown_in_all(found.values()),
         times.pop() if len(times) == 1 else "times",
-        [f"in part of the files {remark}" if len(found) > 1 else remark for remark in remarks],
+        [f"in some of the files {remark}" if mixed else remark for remark in remarks],
     )
 
 
