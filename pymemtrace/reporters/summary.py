@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..reader import Capture, Node, NotRecorded, Peak, Process, Run
@@ -138,11 +138,11 @@ def _rss(figures: Mapping[str, float]) -> Iterator[str]:
     yield _label("", f"in bytes: {first:,}, {peak:,}, {last:,} ({last - first:+,} from first to last)")
 
 
-def _table(rows: Sequence[Sequence[str]], left: int) -> Iterator[str]:
-    """Columns as wide as need be; the first `left` of them to the right."""
+def _table(rows: Sequence[Sequence[str]], right: Collection[int]) -> Iterator[str]:
+    """Columns as wide as need be; those in `right` are set to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
-        cells = [cell.rjust(widths[i]) if i < left else cell.ljust(widths[i]) for i, cell in enumerate(row)]
+        cells = [cell.rjust(widths[i]) if i in right else cell.ljust(widths[i]) for i, cell in enumerate(row)]
         yield "    " + "  ".join(cells).rstrip()
 
 
@@ -157,7 +157,7 @@ def _grown(grown: Iterable[Grown], times: str, remarks: Iterable[str]) -> Iterat
         (f"{one.net:+,}", size(one.net), f"{one.times:,}x", printable(one.function), _where(one.file, one.line))
         for one in grew[:MOST]
     ]
-    yield from _table(rows, 3)
+    yield from _table(rows, range(3))
     for remark in remarks:
         yield f"    ({remark})"
 
@@ -176,7 +176,7 @@ def _peaks(peaks: Sequence[Peak]) -> Iterator[str]:
          _where(peak.file, peak.line))
         for peak in sorted(peaks, key=lambda peak: -peak.bytes)[:MOST]
     ]  # fmt: skip
-    yield from _table(rows, 2)
+    yield from _table(rows, range(2))
     if len(peaks) > MOST:
         yield f"    and {len(peaks) - MOST:,} smaller ones before"
 
@@ -231,7 +231,8 @@ def lines_of_run(run: Run, found: Mapping[str, Summary]) -> Iterator[str]:
     yield count_processes(len(run.processes), len(run.not_recorded))
     yield _label("processes", "process, file, how it ended, events, net change of RSS, peak, command")
     hosts = {process.host for process in run.processes}
-    yield from _table([_row(depth, one, found.get(one.path), len(hosts) > 1) for depth, one in run.walk()], 0)
+    rows = [_row(depth, one, found.get(one.path), len(hosts) > 1) for depth, one in run.walk()]
+    yield from _table(rows, range(3, 6))
     yield from _not_recorded(run.not_recorded)
     yield from skipped(run.skipped)
     yield from _totals(run, found)
@@ -274,7 +275,7 @@ def _not_recorded(children: Sequence[NotRecorded]) -> Iterator[str]:
         rows = [
             (str(child.pid or "?"), f"(parent {child.parent or '?'})", printable(child.reason)) for child in children
         ]
-        yield from _table(rows, 1)
+        yield from _table(rows, range(1))
 
 
 def _totals(run: Run, found: Mapping[str, Summary]) -> Iterator[str]:
