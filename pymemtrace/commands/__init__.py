@@ -8,8 +8,8 @@ from ..errors import CommandError
 
 COMMANDS = {  # a command is a module here with main(argv) -> exit status
     "run": "run a program and record its memory",
-    "summary": "what a recording says in short: who grew, the peaks, how exact that is",
-    "events": "print a capture as a text log",
+    "summary": "what a recording, or a run of many processes, says in short: who grew, the peaks, how exact that is",
+    "events": "print captures as text logs",
     "recover": "complete what a killed program left behind",
     "info": "what this machine offers: clock, gate, granularity of the RSS counter, engines",
 }

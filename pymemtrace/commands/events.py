@@ -1,23 +1,26 @@
-"""`events`: a capture as a text log."""
+"""`events`: captures as text logs."""
 
 from __future__ import annotations
 
 import os
 import stat
 import sys
+from typing import NamedTuple
 
 from ..errors import CommandError
-from ..reader import Capture, read
+from ..reader import Capture, read, sentence
 from ..reporters import printable
 from . import files, options
 
 LOGS = ("all", "threshold", "previous")
 
 HELP = """\
-usage: python -m pymemtrace events FILE [options]
+usage: python -m pymemtrace events (FILE | DIRECTORY)... [options]
 
 Print the events of a capture (*.pmt) as a text log: one line an event, the same that `run` would have written as text.
 A text log is copied as it is. Where a capture was cut, the log ends there, without `# end`, and stderr says so.
+Of several files, or of a DIRECTORY (its *.log and *.pmt), one log is printed after the other, in the order in which the
+processes started, each after a line `# file: FILE`.
 
   --log MODE         which events become rows
                        all        every event (the default): 220 bytes a row
@@ -39,7 +42,8 @@ examples:
 
 A capture has every event, whatever is printed of it: other thresholds can be tried without recording again.
 
-exit status: 0; 2 when FILE cannot be read or PATH cannot be written. Read more: docs/log-format.md.
+exit status: 0; 2 when a FILE cannot be read (the others are printed) or PATH cannot be written.
+Read more: docs/log-format.md.
 """
 
 FLAGS = {"-f": "force", "--force": "force", "--no-comments": "no-comments", "-h": "help", "--help": "help"}
@@ -52,45 +56,82 @@ def main(argv: list[str]) -> int:
     if "help" in values:
         sys.stdout.write(HELP)
         return 0
-    if len(paths) != 1:
-        raise CommandError("name one capture or text log" + (f", not {len(paths)}" if paths else ""))
+    if not paths:
+        raise CommandError("no file given: name a capture, a text log, or a directory of them")
     log, size = values.get("log"), values.get("threshold")
     if log is not None:
         options.choice("--log", log, LOGS)
     threshold = None if size is None else options.size("--threshold", size)
     if values.get("output") == "":
         raise CommandError("-o needs a path")
-
-    def print_it() -> int:
-        with files.sentences():
-            capture = read(paths[0])
-            _write(capture, values.get("output"), "force" in values, log, threshold, "no-comments" not in values)
-        if capture.why is not None:
-            hint = f"; python -m pymemtrace recover {printable(capture.path)}" if capture.left_over else ""
-            sys.stderr.write(f"pymemtrace events: {printable(capture.why)}{hint}\n")
-        return 0
-
-    return files.quietly(print_it)
+    what = _What(log, threshold, "no-comments" not in values, len(paths) > 1 or os.path.isdir(paths[0]))
+    return files.quietly(lambda: _print(paths, values.get("output"), "force" in values, what))
 
 
-def _write(
-    capture: Capture, path: str | None, force: bool, log: str | None, threshold: int | None, comments: bool
-) -> None:
-    if path is None:
+class _What(NamedTuple):
+    """is to be printed."""
+
+    log: str | None
+    threshold: int | None
+    comments: bool
+    named: bool  # each file after a line that names it
+
+
+def _print(paths: list[str], output: str | None, force: bool, what: _What) -> int:
+    run, status = files.find("events", paths)
+    names = [process.path for process in run.processes]
+    if not names:
+        return status
+    if output is None:
         sys.stdout.flush()
-        capture.write_log(sys.stdout.fileno(), log, threshold, comments)
-        return
-    fd, written, made = _open(path, force)
-    try:
-        capture.write_log(fd, log, threshold, comments)
-        if written != path:
-            os.replace(written, path)
-    except BaseException:
-        if made:
-            os.unlink(written)
-        raise
-    finally:
-        os.close(fd)
+        with files.sentences():
+            return _write_each(sys.stdout.fileno(), names, what)[0] | status
+    with files.sentences():
+        fd, written, made = _open(output, force)
+        try:
+            failed, done = _write_each(fd, names, what)
+            if not done:
+                _remove(written, made)
+            elif written != output:
+                os.replace(written, output)
+        except BaseException:
+            _remove(written, made)
+            raise
+        finally:
+            os.close(fd)
+    return failed | status
+
+
+def _remove(path: str, made: bool) -> None:
+    if made:
+        os.unlink(path)
+
+
+def _write_each(fd: int, names: list[str], what: _What) -> tuple[int, int]:
+    """The exit status, and how many were written. Raises: OSError when the output cannot be written."""
+    status, done = 0, 0
+    for name in names:
+        try:
+            capture = read(name)
+            _write(fd, capture, what)
+            done += 1
+            why = capture.why
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.filename is None:  # of the output, and so of all that follow
+                raise
+            status = files.say("events", CommandError(sentence(error)))
+            continue
+        if why is not None and sys.stderr is not None:
+            hint = f"; python -m pymemtrace recover {printable(name)}" if capture.left_over else ""
+            sys.stderr.write(f"pymemtrace events: {printable(why)}{hint}\n")
+    return status, done
+
+
+def _write(fd: int, capture: Capture, what: _What) -> None:
+    if what.named and what.comments:
+        with open(fd, "wb", closefd=False) as file:
+            file.write(f"# file: {printable(capture.path)}\n".encode())
+    capture.write_log(fd, what.log, what.threshold, what.comments)
 
 
 def _open(path: str, force: bool) -> tuple[int, str, bool]:

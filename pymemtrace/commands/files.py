@@ -1,4 +1,4 @@
-"""What the commands share that read recordings: opening one, errors as sentences, output that nobody may want."""
+"""What the commands share that read recordings: opening them, errors as sentences, output that nobody may want."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import CommandError
+from ..reader import Run, find_run, sentence
 from . import options
 
 if TYPE_CHECKING:
@@ -22,11 +23,8 @@ def sentences() -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise
-    except OSError as error:
-        where = f"{os.fsdecode(error.filename)!r}: " if error.filename is not None else ""
-        raise CommandError(f"{where}{error.strerror or error}") from error
-    except ValueError as error:
-        raise CommandError(f"{error}") from error
+    except (OSError, ValueError) as error:
+        raise CommandError(sentence(error)) from error
     except MemoryError as error:
         raise CommandError("there is not enough memory for it") from error
 
@@ -39,11 +37,25 @@ def each(who: str, paths: Iterable[str], do: Callable[[str], None]) -> int:
             with sentences():
                 do(path)
         except CommandError as error:
-            sys.stdout.flush()
-            if sys.stderr is not None:
-                sys.stderr.write(f"pymemtrace {who}: {error}\n")
-            status = error.exit_status
+            status = say(who, error)
     return status
+
+
+def say(who: str, error: CommandError) -> int:
+    """A sentence on stderr; the exit status."""
+    sys.stdout.flush()
+    if sys.stderr is not None:
+        sys.stderr.write(f"pymemtrace {who}: {error}\n")
+    return error.exit_status
+
+
+def find(who: str, paths: Iterable[str]) -> tuple[Run, int]:
+    """What is in these files and directories, and the exit status so far: what cannot be read is said."""
+    run = find_run(*paths)
+    status = 0
+    for problem in run.problems:
+        status = say(who, CommandError(problem.why))
+    return run, status
 
 
 def quietly(do: Callable[[], int]) -> int:

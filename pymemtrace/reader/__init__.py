@@ -1,4 +1,5 @@
-"""`read`: what a recording left behind, a capture (*.pmt) or a text log, as one kind of object.
+"""`read`: what a recording left behind, a capture (*.pmt) or a text log, as one kind of object; `read_run`: the
+recordings of processes that belong together.
 
 Nothing of this is loaded in the traced process unless it asks for it.
 """
@@ -11,10 +12,26 @@ from typing import Union
 
 from .. import cPyMemTrace
 from .binary import BinaryCapture
-from .model import Capture, Event, Node, Peak, SiteTotal
+from .model import Capture, Event, Node, NotRecorded, Peak, SiteTotal
+from .run import Problem, Process, Run, find, sentence
 from .text import TextCapture
 
-__all__ = ["Capture", "Event", "Node", "Peak", "SiteTotal", "read", "recover"]
+__all__ = [
+    "Capture",
+    "Event",
+    "Node",
+    "NotRecorded",
+    "Peak",
+    "Problem",
+    "Process",
+    "Run",
+    "SiteTotal",
+    "find_run",
+    "read",
+    "read_run",
+    "recover",
+    "sentence",
+]
 
 Path = Union[str, "os.PathLike[str]", bytes, "os.PathLike[bytes]"]
 
@@ -36,6 +53,26 @@ def read(path: Path) -> Capture:
     if magic and MAGIC.startswith(magic):
         return BinaryCapture(name)
     return TextCapture(name)
+
+
+def read_run(*paths: Path) -> Run:
+    """The recordings in these files and directories, as one run. Of a directory: its *.log and *.pmt that are ours, not
+    those of directories below it.
+
+    What cannot be read is in `problems`, what is not ours in `skipped`. Raises, when nothing can be read: the OSError
+    with the path, or ValueError, one sentence that names it, of the first.
+    """
+    if not paths:
+        raise ValueError("name a directory, or files, of a run")
+    run = find_run(*paths)
+    if not run.processes:
+        raise run.problems[0].error
+    return run
+
+
+def find_run(*paths: Path) -> Run:
+    """As `read_run`, but a run without processes is returned, too."""
+    return find([os.fsdecode(path) for path in paths], read)
 
 
 def recover(path: str) -> dict[str, int] | None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import cPyMemTrace
-from .lines import pairs
 from .model import BEFORE, FIGURES, SUSPENDED, TRACER, Capture, Event, Node, Peak, SiteTotal, is_used, merged
 
 
@@ -20,10 +19,9 @@ class BinaryCapture(Capture):
         if self._reader.dropped:
             self.header["dropped"] = str(self._reader.dropped)
 
-    @property
-    def end(self) -> dict[str, str]:
+    def _end_lines(self) -> list[str]:
         text = self._reader.end
-        return {} if text is None else pairs(text.splitlines())
+        return [] if text is None else text.splitlines()
 
     @property
     def threads(self) -> dict[int, str]:

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+NOT_RECORDED = "# not recorded: "  # a line for each: `pairs`, which has a key once, leaves them out
+
+_FOOT_KEYS = (  # what may stand before `# events: `
+    "# threads that could not be seen: ",
+    "# threads whose profile function ",
+    "# recordings of other threads that passed through: ",
+    NOT_RECORDED,
+)
 _PLAIN_COLUMNS = ["Event", "Clock", "What", "File", "#line", "Function", "RSS"]
 _PREVIOUS_COLUMNS = ["Event", "dEvent", "Clock", "What", "File", "#line", "Function", "RSS", "dRSS"]
 
@@ -34,7 +42,20 @@ def pairs(lines: list[str]) -> dict[str, str]:
     for line in lines:
         key, colon, value = line[2:].partition(": ")
         if colon:
-            found[key] = value
+            if not line.startswith(NOT_RECORDED):
+                found[key] = value
         elif line == "# end" or line.startswith("# end "):
             found["end"] = line[6:]
     return found
+
+
+def end_lines(lines: list[str]) -> list[str]:
+    """The end of a recording, out of the comments behind its last row. Empty: it has none, or only a part of it."""
+    if not lines or not (lines[-1] == "# end" or lines[-1].startswith("# end ")):
+        return []
+    first = next((i for i in range(len(lines) - 1, -1, -1) if lines[i].startswith("# events: ")), None)
+    if first is None:
+        return lines[-2:] if lines[-1] == "# end recovered" else []
+    while first and lines[first - 1].startswith(_FOOT_KEYS):
+        first -= 1
+    return lines[first:]

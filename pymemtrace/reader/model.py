@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .lines import split_head
+from .lines import NOT_RECORDED, pairs, split_head
 
 BEFORE, TRACER, SUSPENDED = "<before the recording>", "<tracer>", "<suspended>"
 
@@ -45,6 +46,14 @@ class SiteTotal(NamedTuple):
     function: str
     events: int
     bytes: int  # by which RSS had changed at these events: the sum of their dRSS
+
+
+class NotRecorded(NamedTuple):
+    """A child process that should have been recorded, and was not."""
+
+    pid: int  # 0: the line does not say
+    parent: int
+    reason: str
 
 
 @dataclass
@@ -114,6 +123,14 @@ class Capture:
 
         Raises: OSError, ValueError, as all that follows.
         """
+        return pairs(self._end_lines())
+
+    @property
+    def not_recorded(self) -> list[NotRecorded]:
+        """Child processes that were not recorded, as the process says that the user started. Its end has them."""
+        return not_recorded(self._end_lines())
+
+    def _end_lines(self) -> list[str]:
         raise NotImplementedError
 
     @property
@@ -185,6 +202,24 @@ FIGURES = {
     "rss_peak": "RSS peak",
     "rss_last": "RSS last",
 }
+
+
+_CHILD = re.compile(r"(?P<pid>[0-9]+) \(parent (?P<parent>[0-9]+)\): (?P<reason>.*)")
+
+
+def not_recorded(lines: Iterable[str]) -> list[NotRecorded]:
+    """Of the lines at the end of a recording."""
+    found = []
+    for line in lines:
+        if line.startswith(NOT_RECORDED):
+            text = line[len(NOT_RECORDED) :]
+            match = _CHILD.fullmatch(text)
+            found.append(
+                NotRecorded(int(match["pid"]), int(match["parent"]), match["reason"])
+                if match
+                else NotRecorded(0, 0, text)
+            )
+    return found
 
 
 def is_used(node: Node) -> bool:

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .lines import layout, pairs
+from .lines import end_lines, layout
 from .model import BEFORE, FIGURES, SUSPENDED, TRACER, Capture, Event, Node, Peak, SiteTotal, is_used, merged
-
-_FOOT_KEYS = ("threads that could not be seen: ", "threads whose profile function ")
 
 # A name has 65,536 bytes at most, a byte becomes at most 6, and there are two in a row.
 _MAX_LINE = 1 << 20
+_MAX_HEAD = 16 << 20  # no opening message is longer; what else is called *.log may be, and is not read to its end
 _ROW = re.compile(
     r"(?P<event>[0-9]+) +(?P<clock>[0-9]+\.[0-9]{6}) +(?P<what>CALL|RETURN|C_CALL|C_RETURN|C_EXCEPT) "
     r"(?P<file>.*)#(?P<line> *-?[0-9]+) (?P<function>[^ #]+) +(?P<rss>-?[0-9]+) +(?P<drss>-?[0-9]+)",
@@ -71,7 +70,7 @@ class TextCapture(Capture):
         lines = []
         while not self._layout:
             line: bytes = file.readline(_MAX_LINE)
-            if not line:
+            if not line or file.tell() > _MAX_HEAD:
                 raise ValueError(f"{path!r} is neither a capture nor a text log: it has no line with the column titles")
             lines.append(line)
             if line.startswith((b"Event  ", b"      Event  ")) and line.endswith(b"\n"):
@@ -125,15 +124,8 @@ class TextCapture(Capture):
         self._scanned = scan
         return scan
 
-    @property
-    def end(self) -> dict[str, str]:
-        foot = self._scan().foot
-        first = next((i for i in range(len(foot) - 1, -1, -1) if foot[i].startswith("# events: ")), None)
-        if first is None:
-            return pairs(foot[-2:]) if foot[-1:] == ["# end recovered"] else {}
-        while first and foot[first - 1][2:].startswith(_FOOT_KEYS):
-            first -= 1
-        return pairs(foot[first:])
+    def _end_lines(self) -> list[str]:
+        return end_lines(self._scan().foot)
 
     @property
     def threads(self) -> dict[int, str]:

@@ -1,14 +1,15 @@
-"""What a recording says in short: who grew, the peaks, how exact that is."""
+"""What a recording, or a run of several processes, says in short: who grew, the peaks, how exact that is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..reader import Capture, Node, Peak
+from ..reader import Capture, Node, NotRecorded, Peak, Process, Run
 from . import count, printable, size
 
 MOST = 10  # rows of a table
+DEEPEST = 20  # levels of the tree that are set further to the right: a chain of forks can be a thousand
 
 
 @dataclass
@@ -37,13 +38,14 @@ class Summary:
     times: str = "times"  # what Grown.times counts
     why: str | None = None  # why the file is not complete
     left_over: bool = False
+    not_recorded: Sequence[NotRecorded] = ()
 
 
 def of(capture: Capture) -> Summary:
     """Ask a recording for all that is shown. Raises: OSError, ValueError."""
     summary = Summary(
         capture.path, capture.header, capture.end, capture.figures(), capture.threads, capture.peaks,
-        why=capture.why, left_over=capture.left_over,
+        why=capture.why, left_over=capture.left_over, not_recorded=capture.not_recorded,
     )  # fmt: skip
     totals = capture.totals()
     if totals is not None:
@@ -94,8 +96,9 @@ def of_rows(capture: Capture) -> list[Grown]:
 def lines(summary: Summary) -> Iterator[str]:
     """Lines without line ends. Pure."""
     yield from _ran(summary)
+    yield from _not_recorded(summary.not_recorded)
     yield from _rss(summary.figures)
-    yield from _grown(summary)
+    yield from _grown(summary.grown, summary.times, [summary.source] if summary.source else [])
     yield from _peaks(summary.peaks)
     yield from _exact(summary.header, summary.end)
     yield from _cost(summary.end)
@@ -111,8 +114,9 @@ def _ran(summary: Summary) -> Iterator[str]:
     yield f"{printable(summary.path)}"
     if header:
         yield _label("command", header.get("command", "?"))
+        pid, parent = header.get("pid", "?"), header.get("parent", "?")
         yield _label(
-            "process", f"{header.get('pid', '?')} on {header.get('host', '?')}, Python {header.get('python', '?')}"
+            "process", f"{pid} (parent {parent}) on {header.get('host', '?')}, Python {header.get('python', '?')}"
         )
         yield _label("began", header.get("start", "?"))
     events, seconds = int(summary.figures["events"]), summary.figures["seconds"]
@@ -134,27 +138,28 @@ def _rss(figures: Mapping[str, float]) -> Iterator[str]:
     yield _label("", f"in bytes: {first:,}, {peak:,}, {last:,} ({last - first:+,} from first to last)")
 
 
-def _table(rows: Sequence[Sequence[str]], left: int) -> Iterator[str]:
-    """Columns as wide as need be; the first `left` of them to the right."""
+def _table(rows: Sequence[Sequence[str]], right: Collection[int]) -> Iterator[str]:
+    """Columns as wide as need be; those in `right` are set to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
-        cells = [cell.rjust(widths[i]) if i < left else cell.ljust(widths[i]) for i, cell in enumerate(row)]
+        cells = [cell.rjust(widths[i]) if i in right else cell.ljust(widths[i]) for i, cell in enumerate(row)]
         yield "    " + "  ".join(cells).rstrip()
 
 
-def _grown(summary: Summary) -> Iterator[str]:
-    grew = [one for one in summary.grown if one.net > 0]
+def _grown(grown: Iterable[Grown], times: str, remarks: Iterable[str]) -> Iterator[str]:
+    """grown: largest first."""
+    grew = [one for one in grown if one.net > 0]
     if not grew:
         yield _label("grew most", "no function did")
         return
-    yield _label("grew most", f"bytes, {summary.times}, function, where")
+    yield _label("grew most", f"bytes, {times}, function, where")
     rows = [
         (f"{one.net:+,}", size(one.net), f"{one.times:,}x", printable(one.function), _where(one.file, one.line))
         for one in grew[:MOST]
     ]
-    yield from _table(rows, 3)
-    if summary.source:
-        yield f"    ({summary.source})"
+    yield from _table(rows, range(3))
+    for remark in remarks:
+        yield f"    ({remark})"
 
 
 def _where(file: str, line: int) -> str:
@@ -171,7 +176,7 @@ def _peaks(peaks: Sequence[Peak]) -> Iterator[str]:
          _where(peak.file, peak.line))
         for peak in sorted(peaks, key=lambda peak: -peak.bytes)[:MOST]
     ]  # fmt: skip
-    yield from _table(rows, 2)
+    yield from _table(rows, range(2))
     if len(peaks) > MOST:
         yield f"    and {len(peaks) - MOST:,} smaller ones before"
 
@@ -213,3 +218,100 @@ def _missing(summary: Summary) -> Iterator[str]:
     if summary.left_over:
         yield _label("left over", f"{printable(summary.path)}.ring is there: the program was killed, or still runs")
         yield _label("next", f"python -m pymemtrace recover {printable(summary.path)}")
+
+
+# --- a run -----------------------------------------------------------------------------------------------------------
+
+
+def lines_of_run(run: Run, found: Mapping[str, Summary]) -> Iterator[str]:
+    """Lines without line ends: the tree of processes, what was not recorded, the totals.
+
+    found: by path; of a process whose file turned out to be damaged there is none, and no figures.
+    """
+    yield count_processes(len(run.processes), len(run.not_recorded))
+    yield _label("processes", "process, file, how it ended, events, net change of RSS, peak, command")
+    hosts = {process.host for process in run.processes}
+    rows = [_row(depth, one, found.get(one.path), len(hosts) > 1) for depth, one in run.walk()]
+    yield from _table(rows, range(3, 6))
+    yield from _not_recorded(run.not_recorded)
+    yield from skipped(run.skipped)
+    yield from _totals(run, found)
+
+
+def count_processes(number: int, not_recorded: int) -> str:
+    text = f"{number:,} process{'' if number == 1 else 'es'}"
+    return f"{text}, {not_recorded:,} more not recorded" if not_recorded else text
+
+
+def skipped(paths: Sequence[str]) -> Iterator[str]:
+    """Files that are no recordings."""
+    if paths:
+        names = ", ".join(printable(path) for path in paths[:MOST])
+        more = f" and {len(paths) - MOST:,} more" if len(paths) > MOST else ""
+        yield _label("passed over", f"{count(len(paths), 'file')} not of ours: {names}{more}")
+
+
+def _row(depth: int, process: Process, summary: Summary | None, with_host: bool) -> tuple[str, ...]:
+    pid = "?" if process.pid is None else str(process.pid)
+    if with_host and process.host is not None:
+        pid = f"{pid}@{process.host}"
+    figures = ("?", "?", "?")
+    if summary is not None:
+        events, net, peak = (int(summary.figures[key]) for key in ("events", "rss_last", "rss_peak"))
+        net -= int(summary.figures["rss_first"])
+        figures = (f"{events:,}", f"{'+' if net > 0 else ''}{size(net)}", size(peak))
+    return (
+        "  " * min(depth, DEEPEST) + pid,
+        printable(process.path),
+        printable(process.ended),
+        *figures,
+        printable(process.command or "?"),
+    )
+
+
+def _not_recorded(children: Sequence[NotRecorded]) -> Iterator[str]:
+    if children:
+        yield _label("not recorded", "process, its parent, why")
+        rows = [
+            (str(child.pid or "?"), f"(parent {child.parent or '?'})", printable(child.reason)) for child in children
+        ]
+        yield from _table(rows, range(1))
+
+
+def _totals(run: Run, found: Mapping[str, Summary]) -> Iterator[str]:
+    events = sum(int(one.figures["events"]) for one in found.values())
+    net = sum(int(one.figures["rss_last"] - one.figures["rss_first"]) for one in found.values())
+    peaks = sum(int(one.figures["rss_peak"]) for one in found.values())
+    seconds = _span(run, found)
+    yield _label("all", f"{events:,} events" + (f", {seconds:.3f} s" if seconds is not None else ""))
+    if len(found) < len(run.processes):
+        yield _label("", f"of {len(found):,} processes: the files of the others could not be read")
+    yield _label("RSS", f"{'+' if net > 0 else ''}{size(net)} net change in all; the peaks add up to {size(peaks)}")
+    yield _label("", f"in bytes: {net:+,}, {peaks:,}")
+    yield _label("", "(peaks need not be at one time, and pages that processes share count in each of them)")
+    times = {one.times for one in found.values()}
+    mixed = len({one.source for one in found.values()}) > 1
+    remarks = dict.fromkeys(one.source for one in found.values() if one.source)
+    yield from _grown(
+        _grown_in_all(found.values()),
+        times.pop() if len(times) == 1 else "times",
+        [f"in some of the files {remark}" if mixed else remark for remark in remarks],
+    )
+
+
+def _span(run: Run, found: Mapping[str, Summary]) -> float | None:
+    """Seconds from the first start to the last end that is known."""
+    starts = {process.path: process.start.timestamp() for process in run.processes if process.start is not None}
+    ends = [starts[path] + one.figures["seconds"] for path, one in found.items() if path in starts]
+    return max(ends) - min(starts.values()) if ends else None
+
+
+def _grown_in_all(summaries: Iterable[Summary]) -> list[Grown]:
+    """Each function, whatever process it ran in; largest first."""
+    found: dict[tuple[str, int, str], Grown] = {}
+    for summary in summaries:
+        for one in summary.grown:
+            total = found.setdefault((one.file, one.line, one.function), Grown(one.file, one.line, one.function, 0, 0))
+            total.net += one.net
+            total.times += one.times
+    return sorted(found.values(), key=lambda one: -one.net)

@@ -162,6 +162,14 @@ def use_read(folder: Path) -> None:
     expect(ValueError, pymemtrace.read, NULL)
 
 
+def use_read_run(folder: Path) -> None:
+    capture, text = recorded(folder)
+    run = pymemtrace.read_run(folder, capture, text)
+    assert len(run.processes) == 3
+    run.roots, list(run.walk()), run.not_recorded, [list(process.recording) for process in run.processes]
+    expect(FileNotFoundError, pymemtrace.read_run, folder / "missing")
+
+
 def use_capture_reader(folder: Path) -> None:
     capture, text = recorded(folder)
     reader = cPyMemTrace.CaptureReader(str(capture))
@@ -198,6 +206,7 @@ LEAK_CASES: dict[str, Case] = {
     "pymemtrace.rss": lambda folder: pymemtrace.rss(),
     "pymemtrace.rss_peak": lambda folder: pymemtrace.rss_peak(),
     "pymemtrace.read": use_read,
+    "pymemtrace.read_run": use_read_run,
     "pymemtrace.trace": use_trace,
     "cPyMemTrace.CaptureReader": use_capture_reader,
     "cPyMemTrace.capture_to_log": use_capture_to_log,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import capture_builder as build
-from support import child, log
+from support import child, log, run_files
 from support.capture_builder import Builder, Step
 
 import pymemtrace
@@ -48,7 +48,6 @@ def command(folder: Path, *args: str, expect: int | None = 0) -> child.Child:
 
 BAD = [
     (["missing.pmt"], ["'missing.pmt'", "No such file"]),
-    (["full"], ["'full'", "Is a directory"]),
     (["other.txt"], ["'other.txt'", "neither"]),
     (["empty"], ["'empty'", "neither"]),
     (["later.pmt"], ["'later.pmt'", "version 2"]),
@@ -72,8 +71,16 @@ def test_bad_input_is_one_sentence(folder: Path, name: str, args: list[str], sai
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "name, said", [("events", "has no recordings"), ("summary", "has no recordings"), ("recover", "Is a directory")]
+)
+def test_a_directory_without_recordings(folder: Path, name: str, said: str) -> None:
+    done = command(folder, name, "full", expect=2)
+    assert done.stderr.startswith(f"pymemtrace {name}: 'full'") and said in done.stderr and done.stdout == ""
+    assert done.stderr.count("\n") == 1
+
+
 EVENTS_BAD = [
-    (["good.pmt", "other.txt"], ["not 2"]),
     (["good.pmt", "--log", "none"], ["--log", "'none'"]),
     (["good.pmt", "--threshold", "x"], ["--threshold", "'x'"]),
     (["good.pmt", "-o", ""], ["-o"]),
@@ -100,9 +107,11 @@ def test_help(folder: Path, name: str) -> None:
     assert done.stdout.startswith(f"usage: python -m pymemtrace {name} ") and "examples:" in done.stdout
 
 
-@pytest.mark.parametrize("args", [["events", "long.log"], ["summary", *["good.pmt"] * 200]])
+@pytest.mark.parametrize("args", [["events", "long.log"], ["summary", *[f"good_{n}.pmt" for n in range(200)]]])
 def test_a_reader_that_goes_away(folder: Path, args: list[str]) -> None:
-    # GIVEN more than a pipe holds
+    # GIVEN more than a pipe holds; a file that is named twice counts once
+    for number in range(200 if args[0] == "summary" else 0):
+        (folder / f"good_{number}.pmt").write_bytes(GOOD)
     with pymemtrace.trace(folder / "long.log", log="all"):
         for _ in range(1000):
             len("")
@@ -176,6 +185,164 @@ def test_summary_of_a_part(folder: Path) -> None:
 def test_summary_goes_on_after_an_error(folder: Path) -> None:
     done = command(folder, "summary", "missing", "good.pmt", expect=2)
     assert "grow" in done.stdout and "'missing'" in done.stderr
+
+
+# --- of a run --------------------------------------------------------------------------------------------------------
+
+REASON = "cannot write '/run/job_14.log': Permission denied"
+
+
+@pytest.fixture
+def run(folder: Path) -> Path:
+    """A directory with the files of four processes and another; two more were not recorded."""
+    path = folder / "run"
+    path.mkdir()
+    # PIDs and names are in another order than starts
+    lines = [f"14 (parent 13): {REASON}", "15 (parent 10): no extension for this Python"]
+    run_files.write(path / "job.log", 10, 1, 0, 9, grown=1, not_recorded=lines)
+    run_files.write(path / "job_13.pmt", 13, 10, 1, 2, grown=512, end=run_files.OS_EXIT)
+    run_files.write(path / "job_12.log", 12, 13, 1.5, grown=-100, end=run_files.CUT)
+    run_files.write(path / "job_11.pmt", 11, 10, 3, grown=0, end=run_files.RECOVERED)
+    (path / "notes.txt").touch()
+    return path
+
+
+def section(text: str, name: str) -> list[str]:
+    """The rows below a label, in the part that is of the whole run."""
+    whole = text.partition("\n\n")[0].splitlines()
+    first = next(i for i, line in enumerate(whole) if line.startswith(f"  {name} ")) + 1
+    rows = [line if line.startswith("    ") else "" for line in whole[first:]]
+    return rows[: rows.index("")] if "" in rows else rows
+
+
+def test_summary_of_a_run(folder: Path, run: Path) -> None:
+    # WHEN
+    done = command(folder, "summary", "run")
+    # THEN first the tree: each with its file, its end, events, net change, peak, command
+    assert done.stderr == ""
+    assert done.stdout.startswith("4 processes, 2 more not recorded\n  processes   process, file, ")
+    rows = [row.split() for row in section(done.stdout, "processes")]
+    assert [" ".join(row) for row in rows] == [
+        "10 run/job.log regularly 2 +4.0 KiB 3.9 MiB python job.py 10",
+        "13 run/job_13.pmt by os._exit or os.abort 2 +2.0 MiB 5.9 MiB python job.py 13",
+        "12 run/job_12.log cut 2 -400.0 KiB 3.9 MiB python job.py 12",
+        "11 run/job_11.pmt recovered 2 0 B 3.9 MiB python job.py 11",
+    ]
+    indents = [len(row) - len(row.lstrip()) for row in section(done.stdout, "processes")]
+    assert indents == [4, 6, 8, 6]
+    # THEN what was not recorded, what was passed over
+    assert [" ".join(row.split()) for row in section(done.stdout, "not recorded")] == [
+        f"14 (parent 13) {REASON}",
+        "15 (parent 10) no extension for this Python",
+    ]
+    assert "  passed over 1 file not of ours: run/notes.txt\n" in done.stdout
+    # THEN the totals: 1 + 512 - 100 pages; a function is charged in whatever process it ran
+    assert "  all         8 events, 9.000 s\n" in done.stdout
+    assert f"  in bytes: {413 * 4096:+,}, {4096 * (1001 + 1512 + 1000 + 1000):,}\n" in done.stdout
+    # THEN each file, as alone
+    for name in ("job.log", "job_11.pmt"):
+        assert f"\n\n{command(folder, 'summary', f'run/{name}').stdout}" in f"{done.stdout}\n"
+
+
+def test_summary_adds_up_functions(folder: Path) -> None:
+    # GIVEN the same function, twice
+    for number, grown in ((10, 100), (11, 200)):
+        run_files.write(folder / f"job_{number}.pmt", number, 10, number, grown=grown)
+    done = command(folder, "summary", "job_10.pmt", "job_11.pmt")
+    assert [row.split()[0] for row in section(done.stdout, "grew most")][:1] == [f"{300 * 4096:+,}"]
+
+
+def test_summary_of_one_process_of_a_directory(folder: Path, run: Path) -> None:
+    # GIVEN
+    for path in run.glob("job_*"):
+        path.unlink()
+    # WHEN
+    done = command(folder, "summary", "run")
+    # THEN there is no tree, but what was not recorded
+    assert done.stdout.startswith("run/job.log\n  command     python job.py 10\n  process     10 (parent 1) on vm")
+    assert REASON in done.stdout and "passed over 1 file" in done.stdout and "processes" not in done.stdout
+
+
+def test_summary_of_processes_of_several_hosts(folder: Path, run: Path) -> None:
+    run_files.write(run / "other.log", 10, 1, 5, host="other")
+    done = command(folder, "summary", "run")
+    assert [row.split()[0] for row in section(done.stdout, "processes")] == [
+        "10@vm", "13@vm", "12@vm", "11@vm", "10@other",
+    ]  # fmt: skip
+
+
+def test_summary_of_a_run_with_damaged_files(folder: Path, run: Path) -> None:
+    # GIVEN one that is not a capture, one whose rows are damaged, one that is not there
+    (run / "bad.pmt").write_text("no capture")
+    text = (run / "job_12.log").read_text()
+    (run / "job_12.log").write_text(text.replace("RETURN", "RETRUN"))
+    # WHEN
+    done = command(folder, "summary", "run", "missing", expect=2)
+    # THEN a sentence for each, and the rest
+    said = done.stderr.splitlines()
+    assert len(said) == 3 and all(line.startswith("pymemtrace summary: '") for line in said)
+    assert "'run/bad.pmt'" in said[0] and "'missing'" in said[1] and "'run/job_12.log', line " in said[2]
+    rows = [" ".join(row.split()) for row in section(done.stdout, "processes")]
+    assert rows[2] == "12 run/job_12.log cut ? ? ? python job.py 12" and len(rows) == 4
+    assert "  all         6 events, 9.000 s\n              of 3 processes: " in done.stdout
+
+
+def test_events_of_a_run(folder: Path, run: Path) -> None:
+    # WHEN
+    done = command(folder, "events", "run")
+    # THEN one after the other, in order of start, as each alone
+    names = ["run/job.log", "run/job_13.pmt", "run/job_12.log", "run/job_11.pmt"]
+    parts = [command(folder, "events", name) for name in names]
+    assert done.stdout == "".join(f"# file: {name}\n{part.stdout}" for name, part in zip(names, parts))
+    assert done.stderr == "".join(part.stderr for part in parts)
+    assert done.stderr.count("\n") == 1 and "'run/job_12.log' is cut" in done.stderr
+    # WHEN files are named, or into a file
+    assert command(folder, "events", *reversed(names)).stdout == done.stdout
+    command(folder, "events", "run", "-o", "run/all.txt")
+    assert (run / "all.txt").read_text() == done.stdout
+    # THEN a directory of one file names it, too; without comments nothing is named
+    (folder / "one").mkdir()
+    (folder / "one" / "x.pmt").write_bytes(GOOD)
+    assert (
+        command(folder, "events", "one").stdout == "# file: one/x.pmt\n" + command(folder, "events", "good.pmt").stdout
+    )
+    assert "\n#" not in "\n" + command(folder, "events", "one", "--no-comments").stdout
+
+
+def test_events_of_a_run_with_damaged_files(folder: Path, run: Path) -> None:
+    # GIVEN one that is no capture, one whose rows are damaged, and logs, which have the rows that they have
+    (run / "bad.pmt").write_text("no capture")
+    text = (run / "job_12.log").read_text()
+    (run / "job_12.log").write_text(text.replace("RETURN", "RETRUN"))
+    # WHEN
+    done = command(folder, "events", "run", "--threshold", "1M", "-o", "all.txt", expect=2)
+    # THEN
+    said = done.stderr.splitlines()
+    assert ["'run/bad.pmt'" in said[0], "'run/job.log'" in said[1], "'run/job_12.log'" in said[2]] == [True] * 3
+    assert len(said) == 3
+    assert len(log_rows(folder / "all.txt")) == 3  # two of the one that grew by 2 MiB, one of the other
+    # WHEN all are damaged, nothing is made
+    command(folder, "events", "run/job.log", "run/job_12.log", "--threshold", "1M", "-o", "none.txt", expect=2)
+    assert not (folder / "none.txt").exists()
+
+
+def test_events_of_a_damaged_log(folder: Path, run: Path) -> None:
+    """It is copied, and what is wrong with it is said; not a traceback."""
+    text = (run / "job.log").read_text().replace("RETURN", "RETRUN")
+    (run / "job.log").write_text(text)
+    done = command(folder, "events", "run/job.log", expect=2)
+    assert done.stdout == text and done.stderr.count("\n") == 1 and "'run/job.log', line " in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_events_onto_a_full_disk(folder: Path, run: Path) -> None:
+    """It ends there: one sentence, not one for each file."""
+    done = command(folder, "events", "run", "-o", "/dev/full", expect=2)
+    assert done.stderr == "pymemtrace events: No space left on device\n"
+
+
+def log_rows(path: Path) -> list[str]:
+    return [line for line in path.read_text().splitlines() if line[:1].isdigit()]
 
 
 def test_nothing_to_recover(folder: Path) -> None:
