@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "children.h"
 #include "finish.h"
+#include "member.h"
 
 #define PARKED_AGAIN 100000000u /* ticks after a fork (40 ms) at which the writer comes back even without its return */
 
@@ -17,7 +17,7 @@ static void leave(pmt_recorder *r, pmt_mark mark)
         char *text = pmt_footer_text(each, reason, &n);
         pmt_recorder_leave(each, text, text == NULL ? 0 : n);
         free(text);
-        pmt_children_ended(each);
+        pmt_member_ended(each);
     }
 }
 
@@ -52,7 +52,7 @@ bool pmt_event_attend(pmt_recorder *r, uint64_t now, pmt_kind kind, const PyMeth
         for (pmt_recorder *each = r; each != NULL; each = each->outer) {
             pmt_recorder_unpark(each);
             if (mark == PMT_MARK_EXEC) {
-                pmt_children_began(each);
+                pmt_member_began(each);
             }
         }
     }

@@ -7,6 +7,7 @@
 #include "core/recorder.h"
 
 extern pmt_recorder *pmt_active; /* outer ones hang on it */
+extern __thread bool pmt_spawning __attribute__((tls_model("initial-exec"))); /* within _posixsubprocess.fork_exec */
 
 typedef enum pmt_mark {
     PMT_MARK_NONE,

@@ -12,9 +12,11 @@
 #include "children.h"
 #include "core/template.h"
 #include "engine.h"
+#include "environment.h"
 #include "errors.h"
 #include "finish.h"
 #include "fork.h"
+#include "member.h"
 #include "process.h"
 #include "threads.h"
 
@@ -342,13 +344,13 @@ int pmt_tracer_start(pmt_tracer *t)
     own(t, r);
     r->outer = outer;
     t->recorder = r;
-    int published = pmt_children_publish(t);
+    int published = pmt_environment_publish(t);
     family = family < 0 ? family : published;
     /* From here on events are r's: nothing of ours runs as Python after the engine is in. */
     bool alone = outer == NULL || pmt_engine_installed != t->engine;
     if (alone && engage(t, r) < 0) {
         t->recorder = NULL;
-        pmt_children_withdraw(t);
+        pmt_environment_withdraw(t);
         pmt_children_refused(t);
         discard(r);
         if (outer != NULL) {
@@ -364,7 +366,7 @@ int pmt_tracer_start(pmt_tracer *t)
     if (!alone) {
         engage_again(r);
     }
-    pmt_children_began(r);
+    pmt_member_began(r);
     if (family < 0) {
         char line[160];
         snprintf(line, sizeof line, "children are not recorded: /dev/shm: %s", strerror(-family));
@@ -402,7 +404,7 @@ int pmt_tracer_fork(pmt_tracer *t, pmt_recorder *parent)
     pmt_threads_forked();
     pmt_recorder_begin(r, pmt_next_generation());
     pmt_active = r;
-    pmt_children_began(r);
+    pmt_member_began(r);
     if (pmt_engine_installed != NULL && pmt_engine_installed->forked(r) < 0) {
         PyErr_Clear(); /* an audit hook says no: the recording is there, without events */
     }
@@ -451,7 +453,7 @@ static void end_innermost(void)
         replaced = pmt_engine_installed == NULL ? 0 : pmt_engine_installed->remove(r);
         pmt_engine_installed = NULL;
     }
-    pmt_children_withdraw(t);
+    pmt_environment_withdraw(t);
     if (untraced > 0 || replaced > 0 || r->passed_through > 0 || not_recorded != NULL) {
         char line[160];
         pmt_state state = r->state;
@@ -486,7 +488,7 @@ static void end_innermost(void)
     }
     free(text);
     keep_results(t, r, untraced, replaced);
-    pmt_children_ended(r);
+    pmt_member_ended(r);
     pmt_recorder_free(r);
     if (pmt_active != NULL) {
         engage_again(pmt_active);

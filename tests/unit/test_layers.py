@@ -33,12 +33,15 @@ HEIGHT = {
     "monitoring": 4,
     "event": 4,  # what becomes of an event, whichever engine brings it
     "info": 5,
+    "children": 5,
+    "environment": 5,
+    "fork": 5,
     "launcher": 5,
     "engine": 3,  # what an engine offers, for those that must not know which one it is
     "sites": 3,
     "threads": 3,
-    "fork": 3,
     "finish": 3,
+    "member": 3,  # what this process tells the first of its run
     "reading": 3,
     "process": 3,
     "core": 2,
