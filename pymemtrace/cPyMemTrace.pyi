@@ -8,7 +8,8 @@ class Tracer:
     """One recording of this process: RSS at every Python and C call and return, into a file.
 
     Args:
-        path: the output, None for `YYMMDD_HHMMSS_PID.log` in the current directory. Made absolute here.
+        path: the output, a template with {pid}, {host}, {seq}, {name}, {time} ({{ and }} for braces); None:
+            `{time}_{pid}.log` in the current directory. Made absolute at the start.
         log: "all", "threshold", "previous" or "none": which events become rows (docs/log-format.md).
         threshold: least change of RSS that is logged, bytes; None or -1: one page; 0: every event.
         compute: "nothing", "rss" or "all"; other than "all" only with log="none".
@@ -17,6 +18,11 @@ class Tracer:
         overwrite: replace an existing regular file (by a new inode) instead of FileExistsError.
         comments: write the `# ` lines.
         unique: if the path exists, try NAME_1, NAME_2 ... before the suffix.
+        children: this recording's options as a command line of `run`, without -o and -f: forked children record into
+            files of their own, and Pythons that the program starts find it in PYMEMTRACE. None: neither.
+        family: path of the family file of a run that this process joins.
+        beside: the first file of that run.
+        program: what {name} stands for in `path`; None: "python".
 
     Raises:
         ValueError: an unknown option value, a negative threshold, options that exclude each other.
@@ -34,6 +40,12 @@ class Tracer:
         overwrite: bool = False,
         comments: bool = True,
         unique: bool = False,
+        format: str | None = None,
+        keep: int | None = None,
+        children: str | None = None,
+        family: str | None = None,
+        beside: str | None = None,
+        program: str | None = None,
     ) -> None: ...
     def start(self) -> None:
         """Open the output and record from the caller's next event on.
@@ -175,6 +187,19 @@ def profile_wrapper_depth() -> int:
 
 def profile_write_message_to_log(text: str) -> None:
     """Raises: ValueError when none runs."""
+
+def family() -> list[tuple[int, int, str, str | None, str | None, bool]] | None:
+    """The other processes of the run which this one began: (pid, parent, state, path, reason, alive).
+
+    state: "recording", "ended" (its file is whole), "failed" or "refused" (reason says why). None: this process began
+    no run, or joined one.
+    """
+
+def family_note(path: str, reason: str) -> None:
+    """Tell the run whose family file this is that this process is not recorded. Without effect when the run is over."""
+
+def family_end() -> None:
+    """The run which this process began is over: its file in /dev/shm is removed."""
 
 def hide(code: CodeType) -> None:
     """Frames of this code object, and what they call directly in C, are never events. For our own wrappers."""

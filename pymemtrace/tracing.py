@@ -10,10 +10,25 @@ The other names come from the extension; the commands take them from here.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 
-from .cPyMemTrace import Tracer, bare_call, hide, info, profile_wrapper_depth, rss, rss_peak, run_main
+from .cPyMemTrace import (
+    Tracer,
+    bare_call,
+    family,
+    family_end,
+    family_note,
+    hide,
+    info,
+    profile_wrapper_depth,
+    recover,
+    rss,
+    rss_peak,
+    run_main,
+)
+from .family import recover_left_overs
 
 TYPE_CHECKING = False  # `typing` is not imported in the traced process
 if TYPE_CHECKING:
@@ -22,12 +37,25 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=Callable[..., Any])
 
-__all__ = ["Tracer", "bare_call", "info", "rss", "rss_peak", "run_main", "trace"]
+__all__ = [
+    "Tracer",
+    "bare_call",
+    "family",
+    "family_note",
+    "hide",
+    "info",
+    "recover",
+    "rss",
+    "rss_peak",
+    "run_main",
+    "trace",
+]
 
 LOGS = ("all", "threshold", "previous", "none")
 COMPUTES = ("nothing", "rss", "all")
 FORMATS = ("text", "binary")
 ENGINES = ("auto", "profile", "monitoring")
+HOOK = f"{__file__.rpartition('/')[0]}/hook"  # the folder that is first on PYTHONPATH
 MAX_SIZE = 2**62  # bytes; larger than any RSS
 
 # Flags of code objects, as in `inspect`, which takes longer to import than all of ours.
@@ -51,7 +79,8 @@ class trace(Tracer):
         def work(): ...
 
     Args:
-        path: the log; None: `YYMMDD_HHMMSS_PID.log` in the current directory. A device or a pipe is used as it is.
+        path: the log; None: `YYMMDD_HHMMSS_PID.log` in the current directory. A device or a pipe is used as it is. The
+            fields {pid}, {host}, {seq}, {name} and {time} are filled in, {{ and }} are braces.
         log: which events become rows: "all", "threshold" (the default), "previous" or "none" (docs/log-format.md). A
             capture has all.
         threshold: least change of RSS that is logged, bytes; None: one page; 0: every event.
@@ -61,7 +90,8 @@ class trace(Tracer):
             hold for the whole recording all the same.
         engine: "auto", "profile" (PyEval_SetProfile, on every Python) or "monitoring" (sys.monitoring, from 3.12 on);
             "auto" takes the cheaper one that gives the same events. The header of the file says which, and why.
-        children: has no effect in this version: child processes are not recorded.
+        children: record the Python processes that this one starts meanwhile, each in a file of its own: `job_PID.log`
+            beside job.log. PYMEMTRACE and PYTHONPATH in os.environ say so to them (docs/children.md).
         message: the first thing in the file, as given.
         overwrite: replace an existing file.
         comments: write the lines that start with `# `.
@@ -92,6 +122,8 @@ class trace(Tracer):
         message: str | None = None,
         overwrite: bool = False,
         comments: bool = True,
+        _name: str | None = None,  # of the program
+        _run: tuple[str | None, str | None] = (None, None),  # that this process joins: its family file, its first file
     ) -> None:
         name = _path(path)
         _check("log", log, LOGS, optional=True)
@@ -119,6 +151,11 @@ class trace(Tracer):
             "overwrite": bool(overwrite),
             "comments": bool(comments),
         }
+        self._options["program"] = _program() if _name is None else _name
+        self._options["family"], self._options["beside"] = _run
+        self._options["children"] = _words(self._options) if children else None
+        if children:
+            _look_after_children()
         self._name = name
         self._begun = 0  # recordings begun as a decorator
         self._active: Tracer | None = None  # the last one of them
@@ -244,10 +281,56 @@ def _path(path: Any) -> str | None:
         raise ValueError("path is empty; None makes a name")
     if not name.startswith("/"):
         try:
-            name = f"{os.getcwd()}/{name}"
+            name = f"{os.getcwd().replace('{', '{{').replace('}', '}}')}/{name}"
         except OSError:
             pass  # the current directory is gone; opening the file will say so
     return name
+
+
+def _words(options: dict[str, Any]) -> str:
+    """The options as `run` has them, for children; the extension adds where their files go."""
+    words = f"--log {options['log']}"
+    for name in ("threshold", "keep"):
+        if options[name] is not None:
+            words += f" --{name} {options[name]}"
+    words += f" --compute {options['compute']} --format {options['format']} --engine {options['engine']}"
+    return words if options["comments"] else words + " --no-comments"
+
+
+def _program() -> str:
+    """What {name} in a path stands for."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    name = getattr(spec, "name", None)
+    if isinstance(name, str):  # -m
+        package = f"{name}"[:-9] if name.endswith(".__main__") else f"{name}"
+        return package.rpartition(".")[2]
+    argv = getattr(sys, "argv", None) or [""]
+    return "c" if argv[0] == "-c" else script_name(argv[0])
+
+
+def script_name(path: str) -> str:
+    """The file's name without .py; "python" where there is none."""
+    name = path.rstrip("/").rpartition("/")[2]
+    if name.endswith(".py"):
+        name = name[:-3]
+    return name if name not in ("", "-") else "python"
+
+
+_at_exit_of: int | None = None  # the process that looks after left-overs
+
+
+def _look_after_children() -> None:
+    global _at_exit_of
+    if _at_exit_of is None:
+        atexit.register(_end_of_run)
+    _at_exit_of = os.getpid()
+
+
+def _end_of_run() -> None:
+    """Complete what children that were killed have left behind. `run` does that before, and speaks of it."""
+    if _at_exit_of == os.getpid():
+        recover_left_overs(family() or [], recover)
+        family_end()
 
 
 def _check(name: str, value: object, allowed: tuple[str, ...], optional: bool = False) -> None:
@@ -278,6 +361,11 @@ for _function in (
     _recorded_async,
     _flags,
     _path,
+    _words,
+    _program,
+    script_name,
+    _look_after_children,
+    _end_of_run,
     _check,
     _size,
 ):

@@ -249,11 +249,16 @@ static int profile_retarget(pmt_recorder *r)
     return 0;
 }
 
-static void profile_forked(void)
+static int profile_forked(pmt_recorder *r)
 {
-    if (is_ours(PyThreadState_Get())) {
+    PyThreadState *here = PyThreadState_Get();
+    if (r != NULL && here->c_profilefunc == NULL) { /* a thread that was not seen; it is all there is now */
+        return pmt_set_profile(here, callback_of(r), hook);
+    }
+    if (r == NULL && is_ours(here)) {
         profile_remove(NULL);
     }
+    return r == NULL ? 0 : profile_retarget(r);
 }
 
 static const char *always(void)

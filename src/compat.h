@@ -13,6 +13,12 @@
 /* What is on the way of every event; the compiler's own limit would leave it out of line. */
 #define PMT_INLINE static inline __attribute__((always_inline))
 
+static inline PyObject *pmt_ref(PyObject *o) /* Py_NewRef came with 3.10 */
+{
+    Py_INCREF(o);
+    return o;
+}
+
 /* 3.11 made frames opaque. */
 #if PY_VERSION_HEX >= 0x030B0000
 static inline PyCodeObject *pmt_frame_code(PyFrameObject *frame) /* borrowed: the frame keeps it */

@@ -13,7 +13,8 @@ typedef struct pmt_engine {
     /* What was there before is back. In how many threads had the program replaced or removed our function? r: the one
      * that ended, or NULL: not asked. */
     int (*remove)(const pmt_recorder *r);
-    void (*forked)(void);                 /* in the child of a fork: no events any more */
+    /* In the child of a fork: events are r's from here on; NULL: there are none any more. 0, or -1 with an exception. */
+    int (*forked)(pmt_recorder *r);
     void (*before_thread)(void);          /* within an event: the program is about to start a thread */
 } pmt_engine;
 

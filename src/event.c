@@ -3,17 +3,13 @@
 #include <stdlib.h>
 
 #include "finish.h"
+#include "member.h"
 
 #define PARKED_AGAIN 100000000u /* ticks after a fork (40 ms) at which the writer comes back even without its return */
 
-void pmt_event_special(pmt_recorder *r, pmt_mark mark)
+/* The process may be gone after this: all is to be in the file. */
+static void leave(pmt_recorder *r, pmt_mark mark)
 {
-    if (mark == PMT_MARK_THREAD && pmt_engine_installed != NULL) {
-        pmt_engine_installed->before_thread();
-    }
-    if (mark != PMT_MARK_EXIT && mark != PMT_MARK_EXEC) {
-        return;
-    }
     const char *reason = mark == PMT_MARK_EXIT ? "the process left by os._exit or os.abort" : "the process called exec";
     size_t n;
     for (pmt_recorder *each = r; each != NULL; each = each->outer) {
@@ -21,6 +17,23 @@ void pmt_event_special(pmt_recorder *r, pmt_mark mark)
         char *text = pmt_footer_text(each, reason, &n);
         pmt_recorder_leave(each, text, text == NULL ? 0 : n);
         free(text);
+        pmt_member_ended(each);
+    }
+}
+
+void pmt_event_special(pmt_recorder *r, pmt_mark mark, pmt_kind kind)
+{
+    if (mark == PMT_MARK_SPAWN) {
+        pmt_spawning = kind == PMT_C_CALL;
+    }
+    else if (kind == PMT_C_CALL && mark == PMT_MARK_THREAD && pmt_engine_installed != NULL) {
+        pmt_engine_installed->before_thread();
+    }
+    else if (kind == PMT_C_CALL && mark == PMT_MARK_ALONE) {
+        pmt_recorder_park(r);
+    }
+    else if (kind == PMT_C_CALL && (mark == PMT_MARK_EXIT || mark == PMT_MARK_EXEC)) {
+        leave(r, mark);
     }
 }
 
@@ -28,16 +41,19 @@ void pmt_event_special(pmt_recorder *r, pmt_mark mark)
 bool pmt_event_attend(pmt_recorder *r, uint64_t now, pmt_kind kind, const PyMethodDef *def)
 {
     if (r->state == PMT_FAILED && kind == PMT_C_CALL) {
-        pmt_event_special(r, pmt_mark_of(def)); /* what was recorded before is to be in the file */
+        pmt_event_special(r, pmt_mark_of(def), kind); /* what was recorded before is to be in the file */
     }
     if (r->state != PMT_PARKED) {
         return false;
     }
     pmt_mark mark = kind >= PMT_C_CALL ? pmt_mark_of(def) : PMT_MARK_NONE;
-    bool back = (kind == PMT_C_RETURN || kind == PMT_C_EXCEPT) && (mark == PMT_MARK_FORK || mark == PMT_MARK_EXEC);
+    bool back = (kind == PMT_C_RETURN || kind == PMT_C_EXCEPT) && mark >= PMT_MARK_EXEC && mark <= PMT_MARK_ALONE;
     if (back || (r->parked_at != 0 && now - r->parked_at > PARKED_AGAIN)) {
         for (pmt_recorder *each = r; each != NULL; each = each->outer) {
             pmt_recorder_unpark(each);
+            if (mark == PMT_MARK_EXEC) {
+                pmt_member_began(each);
+            }
         }
     }
     return r->state == PMT_RUNNING || r->state == PMT_PARKED;

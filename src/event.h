@@ -36,7 +36,7 @@ static inline pmt_way pmt_way_of(const pmt_recorder *r)
 }
 
 /* What is rare, out of line. */
-void pmt_event_special(pmt_recorder *r, pmt_mark mark); /* at the C_CALL of a marked function, after it was recorded */
+void pmt_event_special(pmt_recorder *r, pmt_mark mark, pmt_kind kind); /* of a marked function, after it was recorded */
 bool pmt_event_attend(pmt_recorder *r, uint64_t now, pmt_kind kind, const PyMethodDef *def); /* not plainly running */
 void pmt_event_charge(pmt_recorder *r, pmt_thread *t, pmt_place place, pmt_kind kind, const PyMethodDef *def,
                       const pmt_change *change);
@@ -129,8 +129,8 @@ PMT_INLINE void pmt_on_event(pmt_place place, pmt_kind kind, const PyMethodDef *
     else {
         pmt_event_record(r, place, kind, def, now, compute, log);
     }
-    if (__builtin_expect(mark != PMT_MARK_NONE, 0) && kind == PMT_C_CALL) {
-        pmt_event_special(r, mark);
+    if (__builtin_expect(mark != PMT_MARK_NONE, 0)) {
+        pmt_event_special(r, mark, kind);
     }
 }
 

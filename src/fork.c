@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "engine.h"
+#include "children.h"
 #include "process.h"
 
 static void in_child(void) /* any thread, perhaps no Python: only stores */
@@ -30,10 +30,7 @@ static PyObject *after_in_parent(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(
 
 static PyObject *after_in_child(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args))
 {
-    if (pmt_engine_installed != NULL) {
-        pmt_engine_installed->forked();
-        pmt_engine_installed = NULL;
-    }
+    pmt_children_forked();
     Py_RETURN_NONE;
 }
 

@@ -1,11 +1,12 @@
 /* module.c - module definition, list of types and functions; no logic. */
 #include "capture.h"
-#include "recovery.h"
+#include "children.h"
 #include "compat.h"
 #include "engine.h"
 #include "info.h"
 #include "launcher.h"
 #include "process.h"
+#include "recovery.h"
 #include "sites.h"
 #include "threads.h"
 #include "tracer.h"
@@ -55,6 +56,10 @@ static PyMethodDef functions[] = {
     {"profile_log_path", profile_log_path, METH_NOARGS, "Path of the innermost running log, None when none runs."},
     {"profile_wrapper_depth", profile_wrapper_depth, METH_NOARGS, "How many recordings are nested now."},
     {"profile_write_message_to_log", profile_write, METH_O, "A line for the innermost log; ValueError when none runs."},
+    {"family", pmt_children_family, METH_NOARGS,
+     "The other processes of the run that this one began, (pid, parent, state, path, reason, alive); None: it began none."},
+    {"family_note", pmt_children_note, METH_VARARGS, "family_note(path, reason): this process of that run is not recorded."},
+    {"family_end", pmt_children_end, METH_NOARGS, "The run that this process began is over: its file in /dev/shm goes."},
     {"hide", hide, METH_O, "Frames of this code object, and what they call directly in C, are never events."},
     {"bare_call", pmt_bare_call, METH_VARARGS, "Run a target with no Python frame beneath it."},
     {"capture_to_log", (PyCFunction)(void (*)(void))pmt_capture_to_log, METH_VARARGS | METH_KEYWORDS, pmt_to_log_doc},

@@ -216,9 +216,9 @@ static int monitoring_install(pmt_recorder *r)
     return 0;
 }
 
-static void monitoring_forked(void)
+static int monitoring_forked(pmt_recorder *r)
 {
-    monitoring_remove(NULL);
+    return r == NULL ? monitoring_remove(NULL) : monitoring_retarget(r);
 }
 
 static void monitoring_before_thread(void)

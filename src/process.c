@@ -1,6 +1,7 @@
 #include "process.h"
 
 pmt_recorder *pmt_active;
+__thread bool pmt_spawning __attribute__((tls_model("initial-exec")));
 pmt_marked pmt_marks[PMT_PLACES];
 PyCodeObject *pmt_hidden[PMT_PLACES];
 
@@ -81,6 +82,9 @@ int pmt_process_init(void)
                      {"posix", "execve", PMT_MARK_EXEC},
                      {"posix", "fork", PMT_MARK_FORK},
                      {"posix", "forkpty", PMT_MARK_FORK},
+                     {"posix", "unshare", PMT_MARK_ALONE}, /* 3.12 */
+                     {"posix", "setns", PMT_MARK_ALONE},
+                     {"_posixsubprocess", "fork_exec", PMT_MARK_SPAWN},
                      {"_thread", "start_new_thread", PMT_MARK_THREAD},
                      {"_thread", "start_new", PMT_MARK_THREAD},
                      {"_thread", "start_joinable_thread", PMT_MARK_THREAD}}; /* 3.13 */

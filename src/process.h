@@ -7,6 +7,7 @@
 #include "core/recorder.h"
 
 extern pmt_recorder *pmt_active; /* outer ones hang on it */
+extern __thread bool pmt_spawning __attribute__((tls_model("initial-exec"))); /* within _posixsubprocess.fork_exec */
 
 typedef enum pmt_mark {
     PMT_MARK_NONE,
@@ -14,6 +15,8 @@ typedef enum pmt_mark {
     PMT_MARK_EXIT,  /* os._exit, os.abort: the end is written before */
     PMT_MARK_EXEC,  /* os.execv, os.execve: likewise, and taken back if they fail */
     PMT_MARK_FORK,  /* os.fork, os.forkpty: our thread starts again when they return */
+    PMT_MARK_SPAWN, /* _posixsubprocess.fork_exec: what forks within it execs at once */
+    PMT_MARK_ALONE, /* os.unshare, os.setns: the kernel refuses them to a process with a second thread */
     PMT_MARK_THREAD /* _thread.start_new_thread: before it, threading is told to give new threads our function */
 } pmt_mark;
 

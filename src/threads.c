@@ -53,6 +53,15 @@ const pmt_thread_name *pmt_thread_name_at(void *none, uint32_t slot)
     return slot / CHUNK < CHUNKS && chunks[slot / CHUNK] != NULL ? &slot_at(slot)->name : NULL;
 }
 
+void pmt_threads_forked(void)
+{
+    for (uint32_t i = 0; i < used; i++) {
+        if (slot_at(i) != pmt_thread_here) {
+            atomic_store(&slot_at(i)->state, FREE);
+        }
+    }
+}
+
 bool pmt_thread_known(const pmt_recorder *r, uint64_t state_id)
 {
     for (uint32_t i = 0; i < used; i++) {

@@ -23,6 +23,7 @@ int pmt_threads_init(void);                     /* once a process: 0 or -errno *
  * function sees it from there on, and it has its name only then. */
 bool pmt_thread_begins(const PyCodeObject *code, pmt_kind kind, const PyMethodDef *def);
 pmt_thread *pmt_thread_enter(pmt_recorder *r);  /* first event of this thread in r. NULL: r has failed */
+void pmt_threads_forked(void);                  /* in a forked child: all threads but this one are gone */
 bool pmt_thread_known(const pmt_recorder *r, uint64_t state_id); /* has r seen events of that living thread? */
 const pmt_thread_name *pmt_thread_name_at(void *none, uint32_t slot); /* for sinks; NULL: unknown */
 

@@ -7,13 +7,16 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "children.h"
+#include "core/template.h"
 #include "engine.h"
+#include "environment.h"
 #include "errors.h"
 #include "finish.h"
 #include "fork.h"
+#include "member.h"
 #include "process.h"
 #include "threads.h"
 
@@ -61,17 +64,6 @@ static uint64_t untraced_threads(const pmt_recorder *r)
     return made > r->threads_new ? made - r->threads_new : 0;
 }
 
-static char *default_name(const char *suffix) /* YYMMDD_HHMMSS_PID.log or .pmt, local time; malloc'ed */
-{
-    char text[64];
-    struct tm local;
-    time_t now = time(NULL);
-    localtime_r(&now, &local);
-    size_t n = strftime(text, sizeof text, "%y%m%d_%H%M%S", &local);
-    snprintf(text + n, sizeof text - n, "_%ld.%s", (long)getpid(), suffix);
-    return strdup(text);
-}
-
 static char *absolute_path(const char *path) /* malloc'ed; NULL: errno set */
 {
     if (path[0] == '/') {
@@ -89,12 +81,49 @@ static char *absolute_path(const char *path) /* malloc'ed; NULL: errno set */
     return whole;
 }
 
+static char *absolute_template(const char *text) /* likewise; braces in the current directory's name are no fields */
+{
+    char *folder = text[0] == '/' ? NULL : absolute_path("");
+    char *escaped = folder == NULL ? NULL : pmt_template_escape(folder);
+    char *whole = text[0] == '/' ? strdup(text) : escaped == NULL ? NULL : pmt_path_beside(escaped, text);
+    free(escaped);
+    free(folder);
+    return whole;
+}
+
+static pmt_fields fields_of(const pmt_tracer *t)
+{
+    return (pmt_fields){.pid = (long)getpid(), .seq = pmt_our_family.seq,
+                        .program = t->program == NULL ? "python" : PyBytes_AS_STRING(t->program)};
+}
+
+static char *further_name(const pmt_tracer *t) /* of a process of the run that is not its first; malloc'ed */
+{
+    pmt_fields fields = fields_of(t);
+    return pmt_template_varies(t->template) ? pmt_template_expand(t->template, &fields)
+                                            : pmt_template_child(t->first, fields.pid);
+}
+
 static int resolve_path(pmt_tracer *t)
 {
-    char *name = t->path == NULL ? default_name(t->options.binary ? "pmt" : "log") : strdup(PyBytes_AS_STRING(t->path));
+    static const char *const defaults[] = {"{time}_{pid}.log", "{time}_{pid}.pmt"};
+    const char *given = t->path == NULL ? defaults[t->options.binary] : PyBytes_AS_STRING(t->path);
+    pmt_fields fields = fields_of(t);
+    char *name = pmt_template_expand(given, &fields);
     free(t->absolute);
+    free(t->template);
+    free(t->first);
+    t->template = t->first = NULL;
     t->absolute = name == NULL ? NULL : absolute_path(name);
-    if (t->absolute == NULL) {
+    if (t->absolute != NULL && (t->template = absolute_template(given)) != NULL) {
+        t->first = strdup(t->beside == NULL ? t->absolute : PyBytes_AS_STRING(t->beside));
+    }
+    if (t->first != NULL && t->beside != NULL) { /* joining a run */
+        free(t->absolute);
+        t->absolute = further_name(t);
+        t->options.open_flags = PMT_OPEN_UNIQUE;
+    }
+    if (t->absolute == NULL || t->first == NULL) {
         pmt_raise(-errno, name);
         free(name);
         return -1;
@@ -162,7 +191,8 @@ static void raise_about(int rc, const pmt_recorder *r, const char *path)
     Py_XDECREF(e);
 }
 
-static int open_recorder(pmt_tracer *t, const char *why, pmt_recorder **out)
+/* parent: the recorder that a forked child's is to be like, or NULL. */
+static int open_recorder(pmt_tracer *t, const pmt_recorder *parent, pmt_recorder **out)
 {
     pmt_recorder *r;
     size_t n = 0;
@@ -170,7 +200,7 @@ static int open_recorder(pmt_tracer *t, const char *why, pmt_recorder **out)
     t->options.gate = getenv("PYMEMTRACE_GATE");
     t->options.clock = getenv("PYMEMTRACE_CLOCK");
     t->options.unshare = unshare == NULL || strcmp(unshare, "off") != 0;
-    int rc = pmt_recorder_new(&r, &t->options, pmt_thread_name_at);
+    int rc = pmt_recorder_new(&r, &t->options, pmt_thread_name_at, parent);
     if (rc < 0) {
         pmt_raise(rc, t->absolute);
         return -1;
@@ -186,7 +216,7 @@ static int open_recorder(pmt_tracer *t, const char *why, pmt_recorder **out)
     if (t->options.has_file) {
         text = pmt_header_text(r, t->message == NULL ? "" : PyBytes_AS_STRING(t->message),
                                t->message == NULL ? 0 : (size_t)PyBytes_GET_SIZE(t->message),
-                               why, &n);
+                               t->why, &n);
         rc = text == NULL ? -ENOMEM : 0;
     }
     if (rc == 0) {
@@ -268,15 +298,25 @@ static void engage_again(pmt_recorder *r) /* of a recording that goes on; no exc
     pmt_exc_restore(saved);
 }
 
+static void own(pmt_tracer *t, pmt_recorder *r)
+{
+    r->owner = t;
+    r->thread = PyThread_get_thread_ident();
+    r->threads_before = newest_thread_id(&r->threads_made);
+}
+
 int pmt_tracer_start(pmt_tracer *t)
 {
     pmt_recorder *r;
-    char why[160];
     drop_inherited();
     pmt_recorder *outer = pmt_active;
-    t->engine = pmt_engine_choose(t->engine_choice, why, sizeof why);
-    if (t->engine == NULL || may_start(t) < 0 || pmt_fork_init() < 0 || end_with_interpreter() < 0 ||
-        (t->options.has_file && resolve_path(t) < 0)) {
+    t->engine = pmt_engine_choose(t->engine_choice, t->why, sizeof t->why);
+    if (t->engine == NULL || may_start(t) < 0 || pmt_fork_init() < 0 || end_with_interpreter() < 0) {
+        return -1;
+    }
+    int family = pmt_children_enter(t);
+    if (t->options.has_file && resolve_path(t) < 0) {
+        pmt_children_refused(t);
         return -1;
     }
     t->options.engine = t->engine->name;
@@ -288,25 +328,30 @@ int pmt_tracer_start(pmt_tracer *t)
         }
         pmt_recorder_suspend(outer);
     }
-    int rc = open_recorder(t, why, &r);
+    int rc = open_recorder(t, NULL, &r);
     if (rc == 0 && pmt_active != outer) { /* the GIL was free while the file was opened */
         discard(r);
         PyErr_SetString(PyExc_RuntimeError, "another thread began to record meanwhile");
         rc = -1;
     }
     if (rc < 0) {
+        pmt_children_refused(t);
         if (outer != NULL && pmt_active == outer) {
             pmt_recorder_resume(outer);
         }
         return -1;
     }
-    r->owner = t;
-    r->thread = PyThread_get_thread_ident();
-    r->threads_before = newest_thread_id(&r->threads_made);
+    own(t, r);
     r->outer = outer;
+    t->recorder = r;
+    int published = pmt_environment_publish(t);
+    family = family < 0 ? family : published;
     /* From here on events are r's: nothing of ours runs as Python after the engine is in. */
     bool alone = outer == NULL || pmt_engine_installed != t->engine;
     if (alone && engage(t, r) < 0) {
+        t->recorder = NULL;
+        pmt_environment_withdraw(t);
+        pmt_children_refused(t);
         discard(r);
         if (outer != NULL) {
             engage_again(outer);
@@ -314,7 +359,6 @@ int pmt_tracer_start(pmt_tracer *t)
         }
         return -1;
     }
-    t->recorder = r;
     t->started = true;
     Py_INCREF(t); /* while it runs */
     pmt_recorder_begin(r, pmt_next_generation());
@@ -322,6 +366,49 @@ int pmt_tracer_start(pmt_tracer *t)
     if (!alone) {
         engage_again(r);
     }
+    pmt_member_began(r);
+    if (family < 0) {
+        char line[160];
+        snprintf(line, sizeof line, "children are not recorded: /dev/shm: %s", strerror(-family));
+        pmt_recorder_text(r, line, strlen(line));
+    }
+    return 0;
+}
+
+/* Its Python is that of the parent at the fork: the thread that forked, and our engine in it. */
+int pmt_tracer_fork(pmt_tracer *t, pmt_recorder *parent)
+{
+    pmt_recorder *r = NULL;
+    char *first_of_parent = t->absolute;
+    pmt_exc saved = pmt_exc_save();
+    pmt_family_enter(&pmt_our_family);
+    t->absolute = further_name(t);
+    t->options.path = t->absolute;
+    t->options.open_flags = PMT_OPEN_UNIQUE;
+    if (t->absolute == NULL) {
+        PyErr_NoMemory();
+    }
+    if (t->absolute == NULL || open_recorder(t, parent, &r) < 0) {
+        pmt_children_refused(t);
+        PyErr_Clear();
+        free(t->absolute);
+        t->absolute = first_of_parent;
+        pmt_exc_restore(saved);
+        return -1;
+    }
+    free(first_of_parent);
+    Py_INCREF(t); /* while it runs */
+    drop_inherited();
+    own(t, r);
+    t->recorder = r;
+    pmt_threads_forked();
+    pmt_recorder_begin(r, pmt_next_generation());
+    pmt_active = r;
+    pmt_member_began(r);
+    if (pmt_engine_installed != NULL && pmt_engine_installed->forked(r) < 0) {
+        PyErr_Clear(); /* an audit hook says no: the recording is there, without events */
+    }
+    pmt_exc_restore(saved);
     return 0;
 }
 
@@ -360,12 +447,14 @@ static void end_innermost(void)
     pmt_recorder_end(r);
     t->recorder = NULL; /* first of all: what follows may run Python, which may stop us again */
     pmt_active = r->outer;
+    char *not_recorded = pmt_children_footer();
     uint64_t untraced = untraced_threads(r);
     if (pmt_active == NULL) {
         replaced = pmt_engine_installed == NULL ? 0 : pmt_engine_installed->remove(r);
         pmt_engine_installed = NULL;
     }
-    if (untraced > 0 || replaced > 0 || r->passed_through > 0) {
+    pmt_environment_withdraw(t);
+    if (untraced > 0 || replaced > 0 || r->passed_through > 0 || not_recorded != NULL) {
         char line[160];
         pmt_state state = r->state;
         r->state = state == PMT_FAILED ? state : PMT_RUNNING; /* for these last lines */
@@ -382,8 +471,12 @@ static void end_innermost(void)
                      (unsigned long long)r->passed_through);
             pmt_recorder_text(r, line, strlen(line));
         }
+        if (not_recorded != NULL) {
+            pmt_recorder_text(r, not_recorded, strlen(not_recorded));
+        }
         r->state = state;
     }
+    free(not_recorded);
     char *text = t->options.has_file ? pmt_footer_text(r, pmt_recorder_error(r) < 0 ? r->error_where : NULL, &n) : NULL;
     if (r->output.special) { /* a pipe may be read by a thread of this process, which needs the GIL to empty it */
         Py_BEGIN_ALLOW_THREADS
@@ -395,6 +488,7 @@ static void end_innermost(void)
     }
     free(text);
     keep_results(t, r, untraced, replaced);
+    pmt_member_ended(r);
     pmt_recorder_free(r);
     if (pmt_active != NULL) {
         engage_again(pmt_active);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 
 from ..errors import CommandError
@@ -54,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
         if name not in COMMANDS:
             known = " or ".join(COMMANDS)
             raise CommandError(f"unknown command {name!r}: use {known}" if name else f"no command given: use {known}")
+        import importlib  # not at the top: children that join load this package, too
+
         status: int = importlib.import_module(f".{name}", __name__).main(args[1:])
         return status
     except CommandError as error:

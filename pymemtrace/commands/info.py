@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from ..errors import CommandError
-from ..tracing import info
+from ..tracing import HOOK, info
 from . import options
 
 TYPE_CHECKING = False
@@ -17,7 +17,8 @@ HELP = """\
 usage: python -m pymemtrace info
 
 Show what this machine offers: the clock, the gate (how many cycles must pass before RSS can have changed), the
-granularity of this kernel's RSS counter, what a reading of RSS costs, and the engines of this Python.
+granularity of this kernel's RSS counter, what a reading of RSS costs, the engines of this Python, and the folder that
+lets programs join a recording through PYTHONPATH and PYMEMTRACE (docs/children.md).
 """
 
 
@@ -33,6 +34,7 @@ def main(argv: list[str]) -> int:
         facts = info()
     except (OSError, RuntimeError) as error:
         raise CommandError(f"{error}") from error
+    facts["hook"] = HOOK
     sys.stdout.write("".join(f"{line}\n" for line in lines(facts)))
     return 0
 
@@ -52,6 +54,7 @@ NAMES = {
     "reading_us": ("a reading", "microseconds"),
     "engines": ("engines", ""),
     "python": ("Python", ""),
+    "hook": ("hook", "(first on PYTHONPATH, it lets Python programs join; docs/children.md)"),
 }
 
 

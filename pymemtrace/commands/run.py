@@ -5,17 +5,11 @@ From the moment the program starts nothing of this file runs until it has ended.
 
 from __future__ import annotations
 
-import os
 import sys
 
 from ..errors import CommandError
-from ..reporters import last_word
-from ..tracing import COMPUTES, ENGINES, FORMATS, LOGS, run_main, trace
-from . import options, program
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from ..tracing import run_main
+from . import options, program, recording
 
 HELP = """\
 usage: python -m pymemtrace run [options] SCRIPT [ARGS...]
@@ -37,10 +31,11 @@ what is recorded:
   --compute WHAT     nothing, rss or all (the default); other than all only with --log none, to measure overhead
   --engine NAME      profile (PyEval_SetProfile), monitoring (sys.monitoring, Python 3.12 and later: half the cost), or
                      auto (the default): the cheaper one that gives the same events
-  --no-children      has no effect in this version: child processes are not recorded in any case
+  --no-children      record this process only; else each Python child has a file of its own (docs/children.md)
 
 where it goes:
-  -o, --output PATH  the log; PATH/ is a directory, made if need be (the default: YYMMDD_HHMMSS_PID.log here)
+  -o, --output PATH  the log; PATH/ is a directory, made if need be (the default: YYMMDD_HHMMSS_PID.log here). Fields in
+                     its name: {pid} {host} {seq} {name} {time}; {{ and }} are braces. Child processes write PATH_PID
   -f, --force        replace an existing file
   --format FORMAT    text, or binary: a capture of every event in 1.5 bytes each, which `events`, `summary` and
                      pymemtrace.read() open (the default: by PATH, *.pmt is binary)
@@ -69,28 +64,8 @@ how to read the log:
 The exit status is the program's; 2 if it could not be started. Read more: docs/command-line.md, docs/log-format.md.
 """
 
-FLAGS = {
-    "-f": "force",
-    "--force": "force",
-    "-q": "quiet",
-    "--quiet": "quiet",
-    "-v": "verbose",
-    "--verbose": "verbose",
-    "-h": "help",
-    "--help": "help",
-    "--no-children": "no-children",
-    "--no-comments": "no-comments",
-}
-VALUED = {
-    "-o": "output",
-    "--output": "output",
-    "--log": "log",
-    "--threshold": "threshold",
-    "--compute": "compute",
-    "--format": "format",
-    "--keep": "keep",
-    "--engine": "engine",
-}
+FLAGS = {**recording.FLAGS, "-h": "help", "--help": "help"}
+VALUED = recording.VALUED
 
 
 def main(argv: list[str]) -> int:
@@ -99,117 +74,18 @@ def main(argv: list[str]) -> int:
     if "help" in values:
         sys.stdout.write(HELP)
         return 0
-    if "quiet" in values and "verbose" in values:
-        raise CommandError("-q and -v exclude each other")
     given = argv[at:]
     if not given:
         raise CommandError("no program given: name a SCRIPT, -m MODULE or -c CODE")
-    recorder = _recorder(values)  # first: a wrong option must not wait for the program
+    recorder = recording.recorder(values, given)  # first: a wrong option must not wait for the program
     found = program.prepare(argv, given)
     if found is None:
         return 1
-    path = values.get("output")
-    if path is not None and _is_folder(path):
-        recorder = _recorder(values, _in_folder(path, values.get("format") == "binary" or "keep" in values))
+    recording.make_folder(values)
     # One tuple and no other name for what is in it: run_main lets go of `__main__`, which then dies when it should.
-    arguments = (*found, recorder, _at_end(recorder, "quiet" in values, "verbose" in values))
+    arguments = (*found, recorder, recording.at_end(recorder, "quiet" in values, "verbose" in values))
     del found
     try:
         run_main(*arguments)
-    except FileExistsError as error:
-        if str(error.filename).endswith(".ring"):
-            raise CommandError(f"{error.filename!r} is in the way: {error.strerror}") from error
-        raise CommandError(f"{error.filename!r} exists already: -f replaces it, -o names another") from error
-    except OSError as error:
-        raise CommandError(f"cannot write {_named(error)}") from error
-    except (RuntimeError, ValueError) as error:
-        raise CommandError(f"{error}") from error
-
-
-def _recorder(values: dict[str, str], path: str | None = None) -> trace:
-    log, compute, form, engine = (values.get(key) for key in ("log", "compute", "format", "engine"))
-    threshold, keep = values.get("threshold"), values.get("keep")
-    if path is None:
-        path = values.get("output")
-    if path == "":
-        raise CommandError("-o needs a path")
-    try:
-        return trace(
-            path,
-            log=None if log is None else options.choice("--log", log, LOGS),
-            threshold=None if threshold is None else options.size("--threshold", threshold),
-            compute=options.choice("--compute", compute, COMPUTES) if compute is not None else "all",
-            format=None if form is None else options.choice("--format", form, FORMATS),
-            keep=None if keep is None else options.size("--keep", keep),
-            engine=options.choice("--engine", engine, ENGINES) if engine is not None else "auto",
-            children=False,
-            overwrite="force" in values,
-            comments="no-comments" not in values,
-        )
-    except ValueError as error:
-        raise CommandError(f"{error}") from error
-
-
-def _is_folder(path: str) -> bool:
-    return path.endswith("/") or os.path.isdir(path)
-
-
-def _in_folder(path: str, capture: bool) -> str:
-    """The default name in this folder, which is made."""
-    import time
-
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise CommandError(f"cannot make the directory {_named(error)}") from error
-    suffix = "pmt" if capture else "log"
-    return os.path.join(path, f"{time.strftime('%y%m%d_%H%M%S')}_{os.getpid()}.{suffix}")
-
-
-def _named(error: OSError) -> str:
-    """The file and what was wrong with it."""
-    return f"{error.filename!r}: {error.strerror}" if error.filename is not None else f"the log: {error}"
-
-
-def _at_end(recorder: trace, quiet: bool, verbose: bool) -> Callable[[], None]:
-    """What speaks when the program has ended. It finds the program's streams and descriptors as that left them."""
-    stderr = _identity(2)
-
-    def at_end() -> None:
-        if stderr is None or _identity(2) != stderr:
-            return  # descriptor 2 is the program's own by now
-        stats = recorder.stats()
-        if quiet and stats["error"] is None:
-            return
-        path = stats["path"]
-        readable = path is not None and os.path.isfile(path)
-        lines = last_word.lines(stats, recorder.growth(5), verbose=verbose, readable=readable)
-        for stream in (sys.__stdout__, sys.__stderr__):
-            try:
-                if stream is not None:
-                    stream.flush()  # ours comes last
-            except (OSError, ValueError):
-                pass  # the interpreter finds that out by itself
-        _write(2, "".join(f"{line}\n" for line in lines))
-
-    return at_end
-
-
-def _identity(descriptor: int) -> tuple[int, int] | None:
-    try:
-        status = os.fstat(descriptor)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _write(descriptor: int, text: str) -> None:
-    try:
-        data = os.fsencode(text)
-    except UnicodeEncodeError:
-        data = text.encode("utf-8", "backslashreplace")
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-    except OSError:
-        pass  # nobody listens
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CommandError(recording.why_not(error)) from error

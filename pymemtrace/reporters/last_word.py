@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from ..family import not_recorded, recorded, running
+from ..shell import quoted
 from . import count, printable, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
+
+    from ..family import Member
 
 
 def lines(
@@ -43,7 +47,7 @@ def lines(
     capture = stats["format"] == "binary"
     yield f"  {'capture' if capture else 'log':11} {printable(path)}"
     if capture:
-        yield f"  next        python -m pymemtrace summary {_quoted(path)}"
+        yield f"  next        python -m pymemtrace summary {quoted(path)}"
     elif readable:
         yield f"  next        {_next_command(path, stats['log'])}"
 
@@ -89,13 +93,38 @@ def _details(stats: Mapping[str, Any]) -> Iterator[str]:
 
 def _next_command(path: str, log: str) -> str:
     """A shell command that shows what is worth seeing first: the largest steps, or the comments where no rows are."""
-    quoted = _quoted(path)
+    name = quoted(path)
     if log == "none":
-        return f"less -S {quoted}"
-    return f"grep -v '^#' {quoted} | awk '{{$1=$1; print $NF, $0}}' | sort -rn | head -20    # the largest steps"
+        return f"less -S {name}"
+    return f"grep -v '^#' {name} | awk '{{$1=$1; print $NF, $0}}' | sort -rn | head -20    # the largest steps"
 
 
-def _quoted(path: str) -> str:
-    """For a shell."""
-    plain = path.isascii() and not path.startswith("-") and all(c.isalnum() or c in "/._-+:,@%=" for c in path)
-    return path if plain else "'" + path.replace("'", "'\"'\"'") + "'"
+MOST_NAMED = 5  # files
+
+
+def children(members: Sequence[Member], recovered: Mapping[str, int | str]) -> Iterator[str]:
+    """What became of the other processes of the run. Pure; nothing when there were none.
+
+    members: `family()`. recovered: of `family.recover_left_overs`.
+    """
+    have = recorded(members)
+    if have:
+        alive = len(running(members))
+        still = f", {alive:,} still running" if alive else ""
+        yield f"  children    {len(have):,} recorded{still}: {_names([member[3] or '' for member in have])}"
+    brought = {path: events for path, events in recovered.items() if isinstance(events, int)}
+    if brought:
+        how = f"{len(brought):,} of them cut by a signal or a crash, {count(sum(brought.values()), 'event')} recovered"
+        yield f"              {how}: {_names(brought)}"
+    for file, why in recovered.items():
+        if isinstance(why, str):
+            yield f"              {printable(file)} could not be recovered: {printable(why)}"
+    for pid, parent, _, path, reason, _ in not_recorded(members):
+        where = f"{printable(path)}: " if path and path not in (reason or "") else ""
+        yield f"  NOT RECORDED {pid} (child of {parent}): {where}{printable(reason or 'for a reason unknown')}"
+
+
+def _names(paths: Iterable[str]) -> str:
+    names = list(dict.fromkeys([printable(path) for path in paths]))  # a process that called exec has one for both
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more

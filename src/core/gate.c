@@ -170,6 +170,13 @@ void pmt_gate_init(pmt_gate *g, pmt_clock *c, pmt_rss *rss, const char *off_why)
     g->stale = (uint64_t)(stale_us * 1e-6 * g->ticks_per_second);
 }
 
+void pmt_gate_like(pmt_gate *g, const pmt_gate *other)
+{
+    memcpy(g, other, sizeof *g);
+    g->read_at = g->readings = g->audit_tried = g->audit_differed = 0;
+    g->first = atomic_load_explicit(&g->threshold, memory_order_relaxed);
+}
+
 /* The threshold falls to what a cheapest change of so many ticks allows; it never rises. */
 static void lower(pmt_gate *g, double change)
 {

@@ -49,6 +49,7 @@ typedef struct pmt_rss pmt_rss;
 const char *pmt_gate_off_why(const pmt_clock *c, const char *env);
 /* Measures this machine (about a millisecond). off_why: NULL, or the reason to leave the gate off. */
 void pmt_gate_init(pmt_gate *g, pmt_clock *c, pmt_rss *rss, const char *off_why);
+void pmt_gate_like(pmt_gate *g, const pmt_gate *other); /* what was measured for the other, on this machine; counters at 0 */
 void pmt_gate_again(pmt_gate *g, pmt_clock *c); /* writer thread: lowers the threshold if this machine got faster */
 void pmt_gate_faster(pmt_gate *g, uint64_t reading); /* a reading took fewer ticks than any before */
 double pmt_gate_reading_us(pmt_clock *c, pmt_rss *rss, int rounds); /* median-ish cost of a reading, microseconds */

@@ -15,7 +15,21 @@
 
 #define LEAST_RING_WORDS (1u << 15) /* with --keep: twice the largest record */
 
-static int open_parts(pmt_recorder *r, const pmt_thread_name *(*thread)(void *, uint32_t))
+static void measure(pmt_recorder *r, const pmt_recorder *like)
+{
+    if (like != NULL) {
+        pmt_gate_like(&r->gate, &like->gate);
+        r->granularity = like->granularity;
+        r->peak_granularity = like->peak_granularity;
+    }
+    else {
+        pmt_gate_init(&r->gate, &r->clock, &r->rss, pmt_gate_off_why(&r->clock, r->options.gate));
+        r->granularity = pmt_rss_granularity(&r->rss);
+        r->peak_granularity = pmt_rss_peak_granularity(r->rss.page);
+    }
+}
+
+static int open_parts(pmt_recorder *r, const pmt_thread_name *(*thread)(void *, uint32_t), const pmt_recorder *like)
 {
     const pmt_options *o = &r->options;
     int rc = pmt_sites_init(&r->sites, &r->arena);
@@ -24,9 +38,7 @@ static int open_parts(pmt_recorder *r, const pmt_thread_name *(*thread)(void *, 
         return rc;
     }
     pmt_clock_init(&r->clock, o->clock);
-    pmt_gate_init(&r->gate, &r->clock, &r->rss, pmt_gate_off_why(&r->clock, o->gate));
-    r->granularity = pmt_rss_granularity(&r->rss);
-    r->peak_granularity = pmt_rss_peak_granularity(r->rss.page);
+    measure(r, like);
     r->process_start_ns = pmt_clock_process_start_ns();
     r->first_pair = pmt_clock_pair(&r->clock);
     if (o->has_file) {
@@ -56,7 +68,8 @@ static int open_parts(pmt_recorder *r, const pmt_thread_name *(*thread)(void *, 
     return rc;
 }
 
-int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_thread_name *(*thread)(void *, uint32_t))
+int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_thread_name *(*thread)(void *, uint32_t),
+                     const pmt_recorder *like)
 {
     *out = NULL;
     pmt_recorder *r = aligned_alloc(64, (sizeof *r + 63) / 64 * 64);
@@ -67,7 +80,7 @@ int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_t
     r->options = *options;
     r->output.fd.fd = r->second.fd.fd = r->rss.statm.fd = r->rss.proc.fd = -1; /* from here free() accepts it */
     r->pid = (long)getpid();
-    int rc = open_parts(r, thread);
+    int rc = open_parts(r, thread, like);
     if (rc < 0) {
         pmt_recorder_free(r);
         return rc;
@@ -344,6 +357,7 @@ void pmt_recorder_forget(pmt_recorder *r)
 void pmt_recorder_forked(pmt_recorder *r)
 {
     for (; r != NULL; r = r->outer) {
+        r->was = r->state;
         r->state = PMT_OFF;
     }
 }

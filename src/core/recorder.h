@@ -39,6 +39,7 @@ typedef struct pmt_options {
 typedef struct pmt_recorder {
     /* touched by every event */
     pmt_state state;
+    pmt_state was;           /* in a forked child: the state of its parent */
     uint32_t generation;     /* tells this recording's marks on code objects and threads from others' */
     uint64_t events;
     pmt_clock clock;
@@ -88,8 +89,9 @@ typedef struct pmt_recorder {
     struct pmt_recorder *outer;
 } pmt_recorder;
 
-/* Maps memory, measures the machine. 0 or -errno with *out NULL. */
-int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_thread_name *(*thread)(void *, uint32_t));
+/* Maps memory, measures the machine, or takes over what `like` has measured on it. 0 or -errno with *out NULL. */
+int pmt_recorder_new(pmt_recorder **out, const pmt_options *options, const pmt_thread_name *(*thread)(void *, uint32_t),
+                     const pmt_recorder *like);
 /* Makes the output, if it is a regular file, and the ring. 0 or -errno; *path is the file that it is about. -EEXIST with
  * a path other than the output's: the ring of a recording that was killed is there. */
 int pmt_recorder_create(pmt_recorder *r, const char **path);

@@ -111,12 +111,14 @@ static bool own_table(int keep)
     return true;
 }
 
-static int open_one(pmt_output *o, bool own)
+static int open_one(pmt_writer *w, pmt_output *o, bool own)
 {
     int rc = pmt_output_open(o, !own);
     for (int stray = 0; rc == -EMFILE && own && stray < 2; stray++) {
-        close(stray); /* a limit of three: the output is worth more than places for stray messages */
-        rc = pmt_output_open(o, false);
+        if (stray != w->output->fd.fd) {
+            close(stray); /* a limit of three: a file is worth more than places for stray messages */
+            rc = pmt_output_open(o, false);
+        }
     }
     return rc;
 }
@@ -134,8 +136,8 @@ static int open_output(pmt_writer *w)
         return 0;
     }
     bool own = w->unshare && own_table(-1);
-    int rc = open_one(o, own);
-    return rc == 0 && w->second != NULL && w->second->created ? open_one(w->second, own) : rc;
+    int rc = open_one(w, o, own);
+    return rc == 0 && w->second != NULL && w->second->created ? open_one(w, w->second, own) : rc;
 }
 
 /* Calibration again at 10 ms, 100 ms, 1 s, 10 s and then every minute: cores change their speed. */

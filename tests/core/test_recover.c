@@ -19,7 +19,7 @@ static void killed(bool lonely)
         const char *path;
         pmt_options o = {.log = PMT_LOG_PREVIOUS, .compute = PMT_COMPUTE_ALL, .threshold = 4096, .comments = true,
                          .has_file = true, .clock = "fake:1", .unshare = true, .path = LOG};
-        if (pmt_recorder_new(&r, &o, world_thread) < 0 || pmt_recorder_create(r, &path) < 0 ||
+        if (pmt_recorder_new(&r, &o, world_thread, NULL) < 0 || pmt_recorder_create(r, &path) < 0 ||
             pmt_recorder_open(r, HEAD, strlen(HEAD)) < 0) {
             _exit(1);
         }

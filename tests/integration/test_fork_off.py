@@ -1,4 +1,4 @@
-"""Fork: the child records nothing, writes nothing, does not hang; the parent goes on; nobody is warned of threads."""
+"""Fork, with children=False: the child records nothing, writes nothing, does not hang; the parent goes on; nobody is warned of threads."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_child_that_ends(run_child: RunChild, tmp_path: Path, ending: str) -> No
     source = (
         HEAD
         + """
-    with pymemtrace.trace(path, log="all") as recording:
+    with pymemtrace.trace(path, log="all", children=False) as recording:
         for n in range(100):
             before(n)
         child = os.fork()
@@ -84,7 +84,7 @@ def test_child_that_leaves_the_context(run_child: RunChild, tmp_path: Path) -> N
         HEAD
         + """
     parent = os.getpid()
-    with pymemtrace.trace(path, log="all") as recording:
+    with pymemtrace.trace(path, log="all", children=False) as recording:
         for n in range(100):
             before(n)
         child = os.fork()
@@ -112,7 +112,7 @@ def test_child_records_for_itself(run_child: RunChild, tmp_path: Path) -> None:
         HEAD
         + """
     parent = os.getpid()
-    with pymemtrace.trace(path, log="all") as recording:
+    with pymemtrace.trace(path, log="all", children=False) as recording:
         for n in range(100):
             before(n)
         child = os.fork()
@@ -123,7 +123,7 @@ def test_child_records_for_itself(run_child: RunChild, tmp_path: Path) -> None:
     if os.getpid() == parent:
         report(status=status, events=recording.events)
     else:
-        with pymemtrace.trace(path + ".child", log="all"):
+        with pymemtrace.trace(path + ".child", log="all", children=False):
             for n in range(50):
                 in_child(n)
     """
@@ -142,7 +142,7 @@ def test_many_forks(run_child: RunChild, tmp_path: Path) -> None:
     source = (
         HEAD
         + """
-    with pymemtrace.trace(path, log="all") as recording:
+    with pymemtrace.trace(path, log="all", children=False) as recording:
         for n in range(100):
             before(n)
         children = []
@@ -176,7 +176,7 @@ def test_busy_ring_at_the_fork(run_child: RunChild, tmp_path: Path) -> None:
     source = (
         HEAD
         + """
-    with pymemtrace.trace(path, log="all") as recording:
+    with pymemtrace.trace(path, log="all", children=False) as recording:
         for n in range(100):
             before(n)
         statuses = []
@@ -232,7 +232,7 @@ def test_multiprocessing_pool(run_child: RunChild, tmp_path: Path, ending: str) 
             pool.join()
             return squares
 
-        with pymemtrace.trace(sys.argv[1], log="all") as recording:
+        with pymemtrace.trace(sys.argv[1], log="all", children=False) as recording:
             before()
             squares = main(sys.argv[2])
             after()
@@ -264,7 +264,7 @@ def test_multiprocessing_process(run_child: RunChild, tmp_path: Path) -> None:
             return abs(2)
 
         context = multiprocessing.get_context("fork")
-        with pymemtrace.trace(sys.argv[1], log="all") as recording:
+        with pymemtrace.trace(sys.argv[1], log="all", children=False) as recording:
             codes = []
             for n in range(4):
                 process = context.Process(target=in_child, args=(n,))
@@ -298,7 +298,7 @@ def test_subprocess_with_preexec_fn(run_child: RunChild, tmp_path: Path) -> None
     def failing():
         raise ValueError("in the child")
 
-    with pymemtrace.trace(path, log="all") as recording:
+    with pymemtrace.trace(path, log="all", children=False) as recording:
         for n in range(100):
             before(n)
         command = [sys.executable, "-S", "-c", "print('out')"]
@@ -330,7 +330,7 @@ def test_spawned_and_vforked_children(run_child: RunChild, tmp_path: Path) -> No
     import multiprocessing
 
     if __name__ == "__main__":
-        with pymemtrace.trace(path, log="all") as recording:
+        with pymemtrace.trace(path, log="all", children=False) as recording:
             for n in range(100):
                 before(n)
             arguments = [sys.executable, "-S", "-c", "raise SystemExit(5)"]
@@ -375,7 +375,7 @@ def test_fork_with_other_threads(run_child: RunChild, tmp_path: Path) -> None:
             statuses.append(os.waitpid(child, 0)[1])
 
     stop, statuses = [], []
-    with pymemtrace.trace(path, log="none") as recording:
+    with pymemtrace.trace(path, log="none", children=False) as recording:
         threads = [threading.Thread(target=busy) for _ in range(2)]
         for thread in threads:
             thread.start()
@@ -411,7 +411,7 @@ def test_fork_does_not_warn(run_child: RunChild, tmp_path: Path) -> None:
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with pymemtrace.trace(path, log="all") as recording:
+        with pymemtrace.trace(path, log="all", children=False) as recording:
             for n in range(100):
                 before(n)
             for _ in range(3):
@@ -448,7 +448,7 @@ def test_failed_fork(run_child: RunChild, tmp_path: Path) -> None:
         os.waitpid(child, 0)
         return "forked"
 
-    with pymemtrace.trace(path, log="all") as recording:
+    with pymemtrace.trace(path, log="all", children=False) as recording:
         if os.getuid() == 0:
             os.setgid(54321)
             os.setuid(54321)

@@ -33,12 +33,15 @@ HEIGHT = {
     "monitoring": 4,
     "event": 4,  # what becomes of an event, whichever engine brings it
     "info": 5,
+    "children": 5,
+    "environment": 5,
+    "fork": 5,
     "launcher": 5,
     "engine": 3,  # what an engine offers, for those that must not know which one it is
     "sites": 3,
     "threads": 3,
-    "fork": 3,
     "finish": 3,
+    "member": 3,  # what this process tells the first of its run
     "reading": 3,
     "process": 3,
     "core": 2,
@@ -155,13 +158,16 @@ def test_the_extension_shows_its_init_function_only():
 MAY_IMPORT = {
     "": {"tracing", "process", "reader", "errors"},
     "__main__": {"commands"},
-    "commands": {"", "commands", "reporters", "tracing", "process", "reader", "errors"},
-    "reporters": {"reporters", "reader", "errors"},
-    "tracing": {"cPyMemTrace", "errors"},
+    "commands": {"", "commands", "reporters", "tracing", "process", "reader", "family", "shell", "errors"},
+    "reporters": {"reporters", "reader", "family", "shell", "errors"},
+    "tracing": {"cPyMemTrace", "family", "errors"},
     "process": {"cPyMemTrace", "errors"},
     "reader": {"reader", "cPyMemTrace", "errors"},
     "errors": set(),
-    "hook": {"tracing"},
+    "joining": {"commands", "tracing", "shell", "errors"},
+    "hook": {"", "joining"},
+    "family": set(),
+    "shell": set(),
 }
 NOT_IN_THE_TRACED_PROCESS = {"psutil", "rich", "matplotlib", "plotly", "numpy"}
 PY_FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("**/*.py"))

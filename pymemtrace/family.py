@@ -1,0 +1,54 @@
+"""The processes of a run, for the one that the user started. A member is a tuple as Tracer's `family()` has it.
+
+(pid, parent, state, path, reason, alive): state "recording", "ended", "failed" or "refused"; path and reason str or
+None. Nothing is imported here: this is in the traced process.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Optional
+
+    Member = tuple[int, int, str, Optional[str], Optional[str], bool]
+    Recover = Callable[[str], Optional[dict[str, int]]]
+
+
+def recorded(members: Iterable[Member]) -> list[Member]:
+    """Those that have a file."""
+    return [member for member in members if member[2] in ("recording", "ended") and member[3]]
+
+
+def not_recorded(members: Iterable[Member]) -> list[Member]:
+    return [member for member in members if member[2] in ("failed", "refused")]
+
+
+def cut(members: Iterable[Member]) -> list[Member]:
+    """Those that died while they recorded: something of theirs may be left over."""
+    return [member for member in members if member[2] == "recording" and not member[5] and member[3]]
+
+
+def running(members: Iterable[Member]) -> list[Member]:
+    return [member for member in members if member[2] == "recording" and member[5]]
+
+
+def recover_left_overs(members: Iterable[Member], recover: Recover) -> dict[str, int | str]:
+    """Complete the files of the dead. Returns by path: events brought back, or why that could not be done.
+
+    Files of which nothing was left over are not in it. Raises nothing.
+    """
+    done: dict[str, int | str] = {}
+    for _, _, _, path, _, _ in cut(members):
+        if path is None or path in done:
+            continue
+        try:
+            found = recover(path)
+        except OSError as error:
+            done[path] = f"{error.strerror or error}"
+        except ValueError as error:
+            done[path] = f"{error}"
+        else:
+            if found is not None:
+                done[path] = found["events"]
+    return done

@@ -1,0 +1,190 @@
+#include "core/family.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+
+#define MAGIC "PMTFAM01"
+#define MOST_LINES (1 << 20) /* bytes of appended lines that are read */
+
+typedef struct pmt_family_shared {
+    char magic[8];
+    uint32_t root, slots;
+    uint64_t root_start;
+    _Atomic uint32_t entered; /* processes so far; the root is number 0 */
+    _Atomic uint32_t unnoted;
+    char reserved[4096 - 32];
+    pmt_member members[PMT_FAMILY_SLOTS];
+} pmt_family_shared;
+
+_Static_assert(offsetof(pmt_family_shared, members) == 4096, "the slots begin with the second page");
+
+static int map(pmt_family *f, int fd)
+{
+    void *p = mmap(NULL, sizeof *f->s, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    f->s = p == MAP_FAILED ? NULL : p;
+    return f->s == NULL ? -errno : 0;
+}
+
+int pmt_family_create(pmt_family *f)
+{
+    snprintf(f->path, sizeof f->path, "/dev/shm/pymemtrace_%ld_XXXXXX", (long)getpid());
+    int fd = mkostemp(f->path, O_CLOEXEC);
+    if (fd < 0) {
+        f->path[0] = '\0';
+        return -errno;
+    }
+    int rc = -posix_fallocate(fd, 0, (off_t)sizeof *f->s); /* a full /dev/shm is an error now, no SIGBUS later */
+    rc = rc < 0 ? rc : map(f, fd);
+    close(fd);
+    if (rc < 0) {
+        unlink(f->path);
+        f->path[0] = '\0';
+        return rc;
+    }
+    f->s->root = (uint32_t)getpid();
+    f->s->root_start = pmt_process_start_ticks(getpid());
+    f->s->slots = PMT_FAMILY_SLOTS;
+    memcpy(f->s->magic, MAGIC, sizeof f->s->magic);
+    f->me = NULL;
+    f->me_pid = 0;
+    pmt_family_enter(f);
+    return 0;
+}
+
+int pmt_family_join(pmt_family *f, const char *path)
+{
+    struct stat st;
+    if (strlen(path) >= sizeof f->path) {
+        return -ENAMETOOLONG;
+    }
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        return -errno;
+    }
+    int rc = fstat(fd, &st) < 0 ? -errno : !S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof *f->s ? -EINVAL : map(f, fd);
+    close(fd);
+    if (rc == 0 && (memcmp(f->s->magic, MAGIC, sizeof f->s->magic) != 0 || f->s->slots != PMT_FAMILY_SLOTS)) {
+        munmap(f->s, sizeof *f->s);
+        f->s = NULL;
+        rc = -EINVAL;
+    }
+    if (rc == 0) {
+        strcpy(f->path, path);
+        f->me = NULL;
+        f->me_pid = 0;
+    }
+    return rc;
+}
+
+bool pmt_family_root(const pmt_family *f)
+{
+    if (f->s == NULL || f->s->root != (uint32_t)getpid()) {
+        return false;
+    }
+    uint64_t start = pmt_process_start_ticks(getpid());
+    return start == 0 || start == f->s->root_start; /* 0: no descriptor is left to look */
+}
+
+static pmt_member *take_slot(pmt_family_shared *s, uint32_t seq)
+{
+    if (seq < PMT_FAMILY_SLOTS) {
+        return &s->members[seq];
+    }
+    for (uint32_t i = 1; i < PMT_FAMILY_SLOTS; i++) { /* of one whose file is whole, and about whom nothing is left to say */
+        uint32_t ended = PMT_MEMBER_ENDED;
+        if (atomic_compare_exchange_strong(&s->members[i].state, &ended, PMT_MEMBER_NONE)) {
+            return &s->members[i];
+        }
+    }
+    atomic_fetch_add(&s->unnoted, 1);
+    return NULL;
+}
+
+void pmt_family_enter(pmt_family *f)
+{
+    if (f->s == NULL || f->me_pid == (long)getpid()) {
+        return;
+    }
+    bool again = pmt_family_root(f) && atomic_load(&f->s->entered) > 0; /* the root after an exec */
+    f->seq = again ? 0 : atomic_fetch_add(&f->s->entered, 1);
+    f->me_pid = (long)getpid();
+    f->me = again ? &f->s->members[0] : take_slot(f->s, f->seq);
+    if (f->me != NULL) {
+        f->me->pid = (uint32_t)getpid();
+        f->me->parent = (uint32_t)getppid();
+        f->me->pid_start = pmt_process_start_ticks(getpid());
+        f->me->path[0] = f->me->reason[0] = '\0';
+    }
+}
+
+void pmt_family_say(pmt_family *f, pmt_member_state state, const char *path, const char *reason)
+{
+    if (f->s == NULL || f->me == NULL || f->me_pid != (long)getpid()) {
+        return;
+    }
+    if (path != NULL) {
+        snprintf(f->me->path, sizeof f->me->path, "%s", strlen(path) < sizeof f->me->path ? path : "");
+    }
+    if (reason != NULL) {
+        snprintf(f->me->reason, sizeof f->me->reason, "%s", reason);
+    }
+    atomic_store(&f->me->state, state);
+}
+
+void pmt_family_remove(pmt_family *f)
+{
+    if (f->path[0] != '\0') {
+        unlink(f->path);
+        f->path[0] = '\0';
+    }
+}
+
+bool pmt_family_next(const pmt_family *f, uint32_t *at, pmt_member *out)
+{
+    while (f->s != NULL && ++*at < PMT_FAMILY_SLOTS) {
+        const pmt_member *m = &f->s->members[*at];
+        if (atomic_load(&((pmt_member *)m)->state) != PMT_MEMBER_NONE) {
+            memcpy(out, m, sizeof *out);
+            out->path[sizeof out->path - 1] = out->reason[sizeof out->reason - 1] = '\0';
+            return true;
+        }
+    }
+    return false;
+}
+
+bool pmt_family_alive(const pmt_member *m)
+{
+    return m->pid != 0 && pmt_process_start_ticks((long)m->pid) == m->pid_start;
+}
+
+uint32_t pmt_family_unnoted(const pmt_family *f)
+{
+    return f->s == NULL ? 0 : atomic_load(&f->s->unnoted);
+}
+
+char *pmt_family_lines(const pmt_family *f)
+{
+    int fd = f->path[0] == '\0' ? -1 : open(f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    off_t begin = (off_t)sizeof *f->s, n = fd < 0 ? 0 : lseek(fd, 0, SEEK_END) - begin;
+    n = n > MOST_LINES ? MOST_LINES : n;
+    char *text = n > 0 ? malloc((size_t)n + 1) : NULL;
+    ssize_t done = text == NULL ? 0 : pread(fd, text, (size_t)n, begin);
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (done <= 0) {
+        free(text);
+        return NULL;
+    }
+    text[done] = '\0';
+    return text;
+}
