@@ -9,6 +9,7 @@ _FOOT_KEYS = (  # what may stand before `# events: `
     "# threads whose profile function ",
     "# recordings of other threads that passed through: ",
     NOT_RECORDED,
+    "# not noted: ",
 )
 _PLAIN_COLUMNS = ["Event", "Clock", "What", "File", "#line", "Function", "RSS"]
 _PREVIOUS_COLUMNS = ["Event", "dEvent", "Clock", "What", "File", "#line", "Function", "RSS", "dRSS"]

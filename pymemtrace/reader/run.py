@@ -249,7 +249,7 @@ def _link(processes: list[Process]) -> None:
             before[-1].children.append(process)
         else:
             for parent in reversed(by_pid.get((process.host, process.parent or 0), [])):
-                if parent is not process and parent._lived(process.start):
+                if parent._lived(process.start):
                     parent.children.append(process)
                     break
         before.append(process)

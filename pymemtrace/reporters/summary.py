@@ -196,6 +196,8 @@ def _exact(header: Mapping[str, str], end: Mapping[str, str]) -> Iterator[str]:
     for key, value in end.items():
         if key.startswith("threads "):
             yield _label("not seen", f"{key}: {value}")
+    if "not noted" in end:
+        yield _label("not noted", printable(end["not noted"]))
 
 
 def _number(values: Mapping[str, str], key: str, noun: str) -> str:

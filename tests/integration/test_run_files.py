@@ -107,3 +107,39 @@ def test_the_commands_on_it(folder: Path) -> None:
     assert sum(line[:1].isdigit() for line in lines) == total
     assert [line for line in lines if line.startswith("# file: ")][0] == "# file: files/root.log"
     assert "'files/killed.pmt'" in events.stderr and "recover files/killed.pmt" in events.stderr
+
+
+FORKS = """
+import os, subprocess, sys
+from support.child import report
+
+first = os.fork()
+if first == 0:
+    second = os.fork()
+    if second:
+        os.waitpid(second, 0)
+    os._exit(0)
+os.waitpid(first, 0)
+started = subprocess.Popen([sys.executable, "-c", "len('')"])
+started.wait()
+report(pid=os.getpid(), first=first, started=started.pid)
+"""
+
+
+@pytest.mark.parametrize("suffix", [".log", ".pmt"])
+def test_children_that_join(folder: Path, suffix: str) -> None:
+    # GIVEN a program whose children record by themselves: forked, forked by a forked one, started
+    (folder / "forks.py").write_text(FORKS)
+    # WHEN
+    command = ["run", "-q", "-o", f"files/job{suffix}", "forks.py"]
+    pids = child.run([sys.executable, "-m", "pymemtrace", *command], folder, timeout=120).result
+    # THEN
+    found = pymemtrace.read_run(folder / "files")
+    assert (found.problems, found.skipped) == ([], [])
+    (second,) = {one.pid for one in found.processes} - set(pids.values())
+    assert [(depth, one.pid, one.ended) for depth, one in found.walk()] == [
+        (0, pids["pid"], "regularly"),
+        (1, pids["first"], "by os._exit or os.abort"),
+        (2, second, "by os._exit or os.abort"),
+        (1, pids["started"], "regularly"),
+    ]

@@ -256,11 +256,14 @@ def test_summary_of_one_process_of_a_directory(folder: Path, run: Path) -> None:
     # GIVEN
     for path in run.glob("job_*"):
         path.unlink()
+    text = (run / "job.log").read_text().replace("# events:", "# not noted: 4 further processes\n# events:")
+    (run / "job.log").write_text(text)
     # WHEN
     done = command(folder, "summary", "run")
     # THEN there is no tree, but what was not recorded
     assert done.stdout.startswith("run/job.log\n  command     python job.py 10\n  process     10 (parent 1) on vm")
-    assert REASON in done.stdout and "passed over 1 file" in done.stdout and "processes" not in done.stdout
+    assert "  not noted   4 further processes\n" in done.stdout
+    assert REASON in done.stdout and "passed over 1 file" in done.stdout and "  processes   " not in done.stdout
 
 
 def test_summary_of_processes_of_several_hosts(folder: Path, run: Path) -> None:

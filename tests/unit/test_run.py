@@ -103,6 +103,21 @@ def test_exec(tmp_path: Path, suffix: str) -> None:
     assert [process.ended for process in run.processes][:3] == ["by exec", "by exec", "regularly"]
 
 
+def test_exec_of_what_is_not_recorded(tmp_path: Path) -> None:
+    # GIVEN a process that becomes a shell, which starts a program much later
+    write(tmp_path / "a.log", 10, 1, 0, 1, end=EXEC)
+    write(tmp_path / "b.log", 11, 10, 500)
+    # THEN its process is the parent
+    assert tree(pymemtrace.read_run(tmp_path)) == [(0, "a"), (1, "b")]
+
+
+def test_the_pid_of_a_process_that_had_called_exec(tmp_path: Path) -> None:
+    # GIVEN another process that gets its number: it has another parent
+    write(tmp_path / "a.log", 10, 1, 0, 1, end=EXEC)
+    write(tmp_path / "b.log", 10, 2, 500)
+    assert tree(pymemtrace.read_run(tmp_path)) == [(0, "a"), (0, "b")]
+
+
 def test_processes_that_claim_each_other(tmp_path: Path) -> None:
     """Nobody's child is its own ancestor, whatever files say."""
     write(tmp_path / "a.log", 10, 11, 0)
@@ -217,11 +232,13 @@ def test_other_lines_before_the_end(tmp_path: Path) -> None:
     """Whatever order they come in."""
     path = write(tmp_path / "job.log", 10, 1, 0, not_recorded=["11 (parent 10): no"])
     text = path.read_text().replace("# not rec", "# threads that could not be seen: 3\n# not rec", 1)
-    text = text.replace("# events:", "# recordings of other threads that passed through: 2\n# events:")
+    more = "# recordings of other threads that passed through: 2\n# not noted: 4 further processes\n"
+    text = text.replace("# events:", f"{more}# events:")
     path.write_text(text)
     (process,) = pymemtrace.read_run(path).processes
     assert process.recording.end["threads that could not be seen"] == "3"
     assert process.recording.end["recordings of other threads that passed through"] == "2"
+    assert process.recording.end["not noted"] == "4 further processes"
     assert process.not_recorded == [(11, 10, "no")]
 
 
