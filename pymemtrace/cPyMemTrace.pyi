@@ -191,8 +191,8 @@ def profile_write_message_to_log(text: str) -> None:
 def family() -> list[tuple[int, int, str, str | None, str | None, bool]] | None:
     """The other processes of the run which this one began: (pid, parent, state, path, reason, alive).
 
-    state: "recording", "ended" (its file is whole), "failed" or "refused" (reason says why). None: this process began
-    no run, or joined one.
+    state: "beginning", "recording", "ended" (its file is whole), "failed" or "refused" (reason says why). None:
+    this process began no run, or joined one.
     """
 
 def family_note(path: str, reason: str) -> None:

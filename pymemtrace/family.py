@@ -1,10 +1,12 @@
 """The processes of a run, for the one that the user started. A member is a tuple as Tracer's `family()` has it.
 
-(pid, parent, state, path, reason, alive): state "recording", "ended", "failed" or "refused"; path and reason str or
-None. Nothing is imported here: this is in the traced process.
+(pid, parent, state, path, reason, alive): state "beginning", "recording", "ended", "failed" or "refused"; path and
+reason str or None. Nothing but os is imported here: this is in the traced process.
 """
 
 from __future__ import annotations
+
+import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,12 +23,16 @@ def recorded(members: Iterable[Member]) -> list[Member]:
 
 
 def not_recorded(members: Iterable[Member]) -> list[Member]:
-    return [member for member in members if member[2] in ("failed", "refused")]
+    return [
+        member if member[2] != "beginning" else (*member[:4], "it ended before its recording began", member[5])
+        for member in members
+        if member[2] in ("failed", "refused") or (member[2] == "beginning" and not member[5])
+    ]
 
 
 def cut(members: Iterable[Member]) -> list[Member]:
     """Those that died while they recorded: something of theirs may be left over."""
-    return [member for member in members if member[2] == "recording" and not member[5] and member[3]]
+    return [member for member in members if member[2] in ("beginning", "recording") and not member[5] and member[3]]
 
 
 def running(members: Iterable[Member]) -> list[Member]:
@@ -36,10 +42,11 @@ def running(members: Iterable[Member]) -> list[Member]:
 def recover_left_overs(members: Iterable[Member], recover: Recover) -> dict[str, int | str]:
     """Complete the files of the dead. Returns by path: events brought back, or why that could not be done.
 
-    Files of which nothing was left over are not in it. Raises nothing.
+    Files of which nothing was left over are not in it; one that is empty, of a process that died before its recording
+    began, goes. Raises nothing.
     """
     done: dict[str, int | str] = {}
-    for _, _, _, path, _, _ in cut(members):
+    for _, _, state, path, _, _ in cut(members):
         if path is None or path in done:
             continue
         try:
@@ -49,6 +56,16 @@ def recover_left_overs(members: Iterable[Member], recover: Recover) -> dict[str,
         except ValueError as error:
             done[path] = f"{error}"
         else:
-            if found is not None:
+            if found is not None and state == "recording":
                 done[path] = found["events"]
+            elif state == "beginning":
+                _remove_empty(path)
     return done
+
+
+def _remove_empty(path: str) -> None:
+    try:
+        if os.path.getsize(path) == 0:
+            os.remove(path)
+    except OSError:
+        pass  # there is none, or its folder is somebody else's

@@ -42,27 +42,10 @@ void pmt_children_refused(const pmt_tracer *t)
 
 static const char *state_name(const pmt_member *m)
 {
-    static const char *const names[] = {[PMT_MEMBER_RECORDING] = "recording", [PMT_MEMBER_ENDED] = "ended",
+    static const char *const names[] = {[PMT_MEMBER_BEGINNING] = "beginning",
+                                        [PMT_MEMBER_RECORDING] = "recording", [PMT_MEMBER_ENDED] = "ended",
                                         [PMT_MEMBER_FAILED] = "failed", [PMT_MEMBER_REFUSED] = "refused"};
     return m->state < sizeof names / sizeof *names && names[m->state] != NULL ? names[m->state] : "failed";
-}
-
-/* The next of the appended lines, *at behind it. false: no more. What is no such line is passed over. */
-static bool next_line(char **at, unsigned *pid, unsigned *parent, char **reason)
-{
-    while (*at != NULL && **at != '\0') {
-        char *line = *at, *end = strchr(line, '\n');
-        int used = 0;
-        *at = end == NULL ? line + strlen(line) : end + 1;
-        if (end != NULL) {
-            *end = '\0';
-        }
-        if (sscanf(line, "%u\t%u\t%n", pid, parent, &used) == 2 && used > 0) {
-            *reason = line + used;
-            return true;
-        }
-    }
-    return false;
 }
 
 static int append_member(PyObject *list, const char *state, unsigned pid, unsigned parent, const char *path,
@@ -92,7 +75,7 @@ PyObject *pmt_children_family(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(a
     for (uint32_t at = 0; rc == 0 && pmt_family_next(&pmt_our_family, &at, &m);) {
         rc = append_member(list, state_name(&m), m.pid, m.parent, m.path, m.reason, pmt_family_alive(&m));
     }
-    for (unsigned pid, parent; rc == 0 && next_line(&line, &pid, &parent, &reason);) {
+    for (unsigned pid, parent; rc == 0 && pmt_family_next_line(&line, &pid, &parent, &reason);) {
         rc = append_member(list, "refused", pid, parent, "", reason, false);
     }
     free(lines);
@@ -122,37 +105,6 @@ PyObject *pmt_children_end(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args
         pmt_family_remove(&pmt_our_family);
     }
     Py_RETURN_NONE;
-}
-
-char *pmt_children_footer(void)
-{
-    pmt_member m;
-    char *text = NULL;
-    size_t n = 0;
-    FILE *f = pmt_family_root(&pmt_our_family) ? open_memstream(&text, &n) : NULL;
-    if (f == NULL) {
-        return NULL;
-    }
-    char *lines = pmt_family_lines(&pmt_our_family), *line = lines, *reason;
-    for (uint32_t at = 0; pmt_family_next(&pmt_our_family, &at, &m);) {
-        if (m.state == PMT_MEMBER_REFUSED) {
-            fprintf(f, "not recorded: %u (parent %u): %s%s%s\n", m.pid, m.parent, m.path, m.path[0] == '\0' ? "" : ": ",
-                    m.reason);
-        }
-    }
-    for (unsigned pid, parent; next_line(&line, &pid, &parent, &reason);) {
-        fprintf(f, "not recorded: %u (parent %u): %s\n", pid, parent, reason);
-    }
-    if (pmt_family_unnoted(&pmt_our_family) > 0) {
-        fprintf(f, "not noted: %u further processes\n", (unsigned)pmt_family_unnoted(&pmt_our_family));
-    }
-    free(lines);
-    if (fclose(f) != 0 || n == 0) {
-        free(text);
-        return NULL;
-    }
-    text[n - 1] = '\0'; /* the last line feed is not a line's beginning */
-    return text;
 }
 
 /* ---- a forked child ---- */

@@ -9,7 +9,6 @@
 int pmt_children_enter(pmt_tracer *t);
 void pmt_children_refused(const pmt_tracer *t); /* the root is told the pending exception, which stays */
 void pmt_children_forked(void);                 /* in the child, last of all that a fork does */
-char *pmt_children_footer(void);                /* the root's lines on processes not recorded, malloc'ed; NULL: none */
 
 PyObject *pmt_children_family(PyObject *module, PyObject *args); /* family() */
 PyObject *pmt_children_note(PyObject *module, PyObject *args);   /* family_note(path, reason) */

@@ -14,7 +14,7 @@ static void leave(pmt_recorder *r, pmt_mark mark)
     size_t n;
     for (pmt_recorder *each = r; each != NULL; each = each->outer) {
         each->last_pair = pmt_clock_pair(&each->clock);
-        char *text = pmt_footer_text(each, reason, &n);
+        char *text = pmt_footer_text(each, reason, NULL, &n);
         pmt_recorder_leave(each, text, text == NULL ? 0 : n);
         free(text);
         pmt_member_ended(each);

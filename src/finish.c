@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/format.h"
+#include "member.h"
 #ifndef PMT_VERSION
 #error "the build passes PMT_VERSION"
 #endif
@@ -129,7 +130,53 @@ static double duration(const pmt_recorder *r)
     return (double)(r->last_pair.ns - r->begun_ns) / 1e9;
 }
 
-char *pmt_footer_text(const pmt_recorder *r, const char *reason, size_t *n)
+static void put_not_recorded(FILE *f, unsigned pid, unsigned parent, const char *path, const char *reason)
+{
+    fprintf(f, "# not recorded: %u (parent %u): ", pid, parent);
+    if (path[0] != '\0') {
+        put_shown(f, path, strlen(path));
+        fputs(": ", f);
+    }
+    put_shown(f, reason, strlen(reason));
+    fputc('\n', f);
+}
+
+static void put_family(FILE *f) /* what only the first process of a run can say */
+{
+    pmt_member m;
+    uint32_t unnoted = pmt_family_unnoted(&pmt_our_family);
+    char *lines = pmt_family_lines(&pmt_our_family), *line = lines, *reason;
+    for (uint32_t at = 0; pmt_family_next(&pmt_our_family, &at, &m);) {
+        if (m.state == PMT_MEMBER_REFUSED) {
+            put_not_recorded(f, m.pid, m.parent, m.path, m.reason);
+        }
+        else if (m.state == PMT_MEMBER_BEGINNING && !pmt_family_alive(&m)) {
+            put_not_recorded(f, m.pid, m.parent, m.path, "it ended before its recording began");
+        }
+    }
+    for (unsigned pid, parent; pmt_family_next_line(&line, &pid, &parent, &reason);) {
+        put_not_recorded(f, pid, parent, "", reason);
+    }
+    if (unnoted > 0) {
+        fprintf(f, "# not noted: %u further processes\n", (unsigned)unnoted);
+    }
+    free(lines);
+}
+
+static void put_unseen(FILE *f, const pmt_unseen *u, const pmt_recorder *r)
+{
+    if (u->threads > 0) {
+        fprintf(f, "# threads that could not be seen: %llu\n", (unsigned long long)u->threads);
+    }
+    if (u->replaced > 0) {
+        fprintf(f, "# threads whose profile function the program had replaced or removed: %d\n", u->replaced);
+    }
+    if (r->passed_through > 0) {
+        fprintf(f, "# recordings of other threads that passed through: %llu\n", (unsigned long long)r->passed_through);
+    }
+}
+
+char *pmt_footer_text(const pmt_recorder *r, const char *reason, const pmt_unseen *unseen, size_t *n)
 {
     char *text = NULL;
     FILE *f = open_memstream(&text, n);
@@ -137,6 +184,12 @@ char *pmt_footer_text(const pmt_recorder *r, const char *reason, size_t *n)
         return NULL;
     }
     if (r->options.comments || r->options.binary) {
+        if (unseen != NULL) {
+            put_unseen(f, unseen, r);
+        }
+        if (r->outer == NULL && pmt_family_root(&pmt_our_family)) {
+            put_family(f);
+        }
         char seconds[PMT_NUMBER_ROOM]; /* printf would use the program's locale */
         *pmt_put_seconds(seconds, (r->last_pair.ns - r->begun_ns) / 1000, 0) = '\0';
         fprintf(f, "# events: %llu\n# logged: %llu\n# seconds: %s\n", (unsigned long long)r->events,

@@ -7,8 +7,13 @@
 
 /* Text that begins the file: message as given, `# key: value` lines, column header. malloc'ed; NULL: no memory. */
 char *pmt_header_text(const pmt_recorder *r, const char *message, size_t message_len, const char *engine_why, size_t *n);
-/* Text that ends it; reason: NULL for a regular end. malloc'ed; NULL: no memory. */
-char *pmt_footer_text(const pmt_recorder *r, const char *reason, size_t *n);
+typedef struct pmt_unseen {
+    uint64_t threads; /* that could not be seen */
+    int replaced;     /* threads in which the program put another profile function in the place of ours */
+} pmt_unseen;
+
+/* Text that ends it; reason: NULL for a regular end; unseen: NULL, not known yet. malloc'ed; NULL: no memory. */
+char *pmt_footer_text(const pmt_recorder *r, const char *reason, const pmt_unseen *unseen, size_t *n);
 
 PyObject *pmt_stats(pmt_recorder *r);            /* dict; NULL with an exception */
 PyObject *pmt_growth_list(const pmt_recorder *r); /* list of (file, line, function, bytes, times), largest first */

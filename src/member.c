@@ -13,6 +13,18 @@ static void say(const pmt_recorder *r, pmt_member_state state, const char *reaso
     pmt_family_say(&pmt_our_family, state, r->options.has_file ? r->output.path : NULL, reason);
 }
 
+static bool records(void) /* another recording of this process goes on */
+{
+    return pmt_active != NULL && pmt_active->pid == (long)getpid();
+}
+
+void pmt_member_begins(const char *path)
+{
+    if (!records()) {
+        pmt_family_say(&pmt_our_family, PMT_MEMBER_BEGINNING, path, "");
+    }
+}
+
 void pmt_member_began(const pmt_recorder *r)
 {
     if (r->outer == NULL) {
@@ -34,7 +46,7 @@ void pmt_member_ended(const pmt_recorder *r)
 
 void pmt_member_refused(const char *path, const char *reason)
 {
-    if (pmt_active == NULL || pmt_active->pid != (long)getpid()) { /* else another recording of this process goes on */
+    if (!records()) {
         pmt_family_enter(&pmt_our_family);
         pmt_family_say(&pmt_our_family, PMT_MEMBER_REFUSED, path, reason);
     }

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -328,6 +330,7 @@ int pmt_tracer_start(pmt_tracer *t)
         }
         pmt_recorder_suspend(outer);
     }
+    pmt_member_begins(t->absolute);
     int rc = open_recorder(t, NULL, &r);
     if (rc == 0 && pmt_active != outer) { /* the GIL was free while the file was opened */
         discard(r);
@@ -381,8 +384,12 @@ int pmt_tracer_fork(pmt_tracer *t, pmt_recorder *parent)
     pmt_recorder *r = NULL;
     char *first_of_parent = t->absolute;
     pmt_exc saved = pmt_exc_save();
+    sigset_t all, before;
+    sigfillset(&all); /* who is to end now has a file that says so */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     pmt_family_enter(&pmt_our_family);
     t->absolute = further_name(t);
+    pmt_member_begins(t->absolute);
     t->options.path = t->absolute;
     t->options.open_flags = PMT_OPEN_UNIQUE;
     if (t->absolute == NULL) {
@@ -393,6 +400,7 @@ int pmt_tracer_fork(pmt_tracer *t, pmt_recorder *parent)
         PyErr_Clear();
         free(t->absolute);
         t->absolute = first_of_parent;
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
         pmt_exc_restore(saved);
         return -1;
     }
@@ -408,6 +416,7 @@ int pmt_tracer_fork(pmt_tracer *t, pmt_recorder *parent)
     if (pmt_engine_installed != NULL && pmt_engine_installed->forked(r) < 0) {
         PyErr_Clear(); /* an audit hook says no: the recording is there, without events */
     }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     pmt_exc_restore(saved);
     return 0;
 }
@@ -442,42 +451,18 @@ static void end_innermost(void)
 {
     pmt_recorder *r = pmt_active;
     pmt_tracer *t = r->owner;
-    int replaced = 0;
     size_t n = 0;
     pmt_recorder_end(r);
     t->recorder = NULL; /* first of all: what follows may run Python, which may stop us again */
     pmt_active = r->outer;
-    char *not_recorded = pmt_children_footer();
-    uint64_t untraced = untraced_threads(r);
+    pmt_unseen unseen = {.threads = untraced_threads(r)};
     if (pmt_active == NULL) {
-        replaced = pmt_engine_installed == NULL ? 0 : pmt_engine_installed->remove(r);
+        unseen.replaced = pmt_engine_installed == NULL ? 0 : pmt_engine_installed->remove(r);
         pmt_engine_installed = NULL;
     }
     pmt_environment_withdraw(t);
-    if (untraced > 0 || replaced > 0 || r->passed_through > 0 || not_recorded != NULL) {
-        char line[160];
-        pmt_state state = r->state;
-        r->state = state == PMT_FAILED ? state : PMT_RUNNING; /* for these last lines */
-        if (untraced > 0) {
-            snprintf(line, sizeof line, "threads that could not be seen: %llu", (unsigned long long)untraced);
-            pmt_recorder_text(r, line, strlen(line));
-        }
-        if (replaced > 0) {
-            snprintf(line, sizeof line, "threads whose profile function the program had replaced or removed: %d", replaced);
-            pmt_recorder_text(r, line, strlen(line));
-        }
-        if (r->passed_through > 0) {
-            snprintf(line, sizeof line, "recordings of other threads that passed through: %llu",
-                     (unsigned long long)r->passed_through);
-            pmt_recorder_text(r, line, strlen(line));
-        }
-        if (not_recorded != NULL) {
-            pmt_recorder_text(r, not_recorded, strlen(not_recorded));
-        }
-        r->state = state;
-    }
-    free(not_recorded);
-    char *text = t->options.has_file ? pmt_footer_text(r, pmt_recorder_error(r) < 0 ? r->error_where : NULL, &n) : NULL;
+    const char *failed = pmt_recorder_error(r) < 0 ? r->error_where : NULL;
+    char *text = t->options.has_file ? pmt_footer_text(r, failed, &unseen, &n) : NULL;
     if (r->output.special) { /* a pipe may be read by a thread of this process, which needs the GIL to empty it */
         Py_BEGIN_ALLOW_THREADS
         pmt_recorder_close(r, text, text == NULL ? 0 : n);
@@ -487,7 +472,7 @@ static void end_innermost(void)
         pmt_recorder_close(r, text, text == NULL ? 0 : n);
     }
     free(text);
-    keep_results(t, r, untraced, replaced);
+    keep_results(t, r, unseen.threads, unseen.replaced);
     pmt_member_ended(r);
     pmt_recorder_free(r);
     if (pmt_active != NULL) {

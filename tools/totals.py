@@ -1,7 +1,7 @@
 """Add up what several pytest runs said: python tools/totals.py LOG...
 
-Prints a line a run, what failed and why, and, last, `N passed, N failed, N skipped`. Exit status: 1 when something failed or a log has no
-run with a test that passed.
+Prints a line a run, what failed and why, and, last, `N passed, N failed, N skipped`. Exit status: 1 when something
+failed or a log has no run with a test that passed.
 """
 
 from __future__ import annotations

@@ -144,8 +144,11 @@ void pmt_family_remove(pmt_family *f)
 {
     if (f->path[0] != '\0') {
         unlink(f->path);
-        f->path[0] = '\0';
     }
+    if (f->s != NULL) {
+        munmap(f->s, sizeof *f->s);
+    }
+    *f = (pmt_family){.seq = f->seq};
 }
 
 bool pmt_family_next(const pmt_family *f, uint32_t *at, pmt_member *out)
@@ -187,4 +190,21 @@ char *pmt_family_lines(const pmt_family *f)
     }
     text[done] = '\0';
     return text;
+}
+
+bool pmt_family_next_line(char **at, unsigned *pid, unsigned *parent, char **reason)
+{
+    while (*at != NULL && **at != '\0') {
+        char *line = *at, *end = strchr(line, '\n');
+        int used = 0;
+        *at = end == NULL ? line + strlen(line) : end + 1;
+        if (end != NULL) {
+            *end = '\0';
+        }
+        if (sscanf(line, "%u\t%u\t%n", pid, parent, &used) == 2 && used > 0) {
+            *reason = line + used;
+            return true;
+        }
+    }
+    return false;
 }

@@ -16,6 +16,7 @@
 
 typedef enum pmt_member_state {
     PMT_MEMBER_NONE,
+    PMT_MEMBER_BEGINNING, /* its file may be there, and empty */
     PMT_MEMBER_RECORDING,
     PMT_MEMBER_ENDED,   /* its file is whole */
     PMT_MEMBER_FAILED,  /* an error ended its recording */
@@ -45,12 +46,14 @@ int pmt_family_join(pmt_family *f, const char *path);   /* 0 or -errno */
 bool pmt_family_root(const pmt_family *f);              /* is this process the one that the user started? */
 void pmt_family_enter(pmt_family *f);                   /* this process has a number and a slot from here on; twice is fine */
 void pmt_family_say(pmt_family *f, pmt_member_state state, const char *path, const char *reason); /* NULL: as it was */
-void pmt_family_remove(pmt_family *f);                  /* the root's: the file is gone, the mapping stays */
+void pmt_family_remove(pmt_family *f);                  /* the root's: the run is over; another may begin */
 
 /* The processes, in no order; without the root. begin with *at = 0; false: no more. `out` is a copy with its strings ended. */
 bool pmt_family_next(const pmt_family *f, uint32_t *at, pmt_member *out);
 bool pmt_family_alive(const pmt_member *m);
 uint32_t pmt_family_unnoted(const pmt_family *f);       /* processes for which there was no slot */
 char *pmt_family_lines(const pmt_family *f);            /* what was appended, malloc'ed; NULL: nothing */
+/* The next of them, *at behind it, *reason within it. false: no more. What is no such line is passed over. */
+bool pmt_family_next_line(char **at, unsigned *pid, unsigned *parent, char **reason);
 
 #endif

@@ -382,6 +382,50 @@ def test_child_that_is_killed(run_child: RunChild, tmp_path: Path, number: str) 
     assert not list(tmp_path.glob("*.ring")) and not list(tmp_path.glob("*.sites"))
 
 
+@pytest.mark.parametrize("suffix", ["log", "pmt"])
+def test_children_killed_at_random(run_child: RunChild, tmp_path: Path, suffix: str) -> None:
+    # GIVEN fifty children that count their calls in a page of their own, killed at random moments
+    source = (
+        HEAD
+        + """
+    import mmap
+    import random
+    import time
+
+    def enter(at):
+        shared[at] += 1
+
+    random.seed(20261)
+    shared = memoryview(mmap.mmap(-1, 4096)).cast("Q")
+    children = []
+    with pymemtrace.trace(path, log="all") as recording:
+        for at in range(50):
+            child = os.fork()
+            if child == 0:
+                while True:
+                    enter(at)
+            time.sleep(random.random() ** 2 * 0.03)
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            children.append(child)
+    report(children=children, counts=list(shared[:50]))
+    """
+    )
+    # WHEN
+    done = run_child(source, tmp_path / f"job.{suffix}", options=("-W", "error"), timeout=120)
+    # THEN the process that was started has brought back each call of each of them
+    unborn = 0
+    for child, count in zip(done.result["children"], done.result["counts"]):
+        path = tmp_path / f"job_{child}.{suffix}"
+        if count == 0 and not path.exists():
+            unborn += 1  # it ended before its recording began, and nothing of it is left
+            continue
+        found = [event.function for event in pymemtrace.read(path).events() if event.what == "CALL"]
+        assert found.count("enter") - count in (0, 1)
+    assert unborn < 40
+    assert len(list(tmp_path.glob("job*"))) == 51 - unborn
+
+
 def test_no_descriptor_left(run_child: RunChild, tmp_path: Path) -> None:
     # GIVEN a child forked after the limit on descriptors was set to 3
     source = (

@@ -1,4 +1,4 @@
-"""Fork, with children=False: the child records nothing, writes nothing, does not hang; the parent goes on; nobody is warned of threads."""
+"""Fork with children=False: the child records nothing, writes nothing, does not hang; the parent goes on, unwarned."""
 
 from __future__ import annotations
 

@@ -201,6 +201,17 @@ def log_path_within(folder: Path) -> None:
     assert cPyMemTrace.profile_log_path() is None
 
 
+def use_family(folder: Path) -> None:
+    with cPyMemTrace.Tracer(str(folder / "family.log"), overwrite=True, children="--log threshold"):
+        assert cPyMemTrace.family() == []
+        path = os.environ["PYMEMTRACE"].rpartition(" ")[2]
+        assert os.path.isfile(path)
+        cPyMemTrace.family_note(path, "a reason")
+    assert "PYMEMTRACE" not in os.environ
+    cPyMemTrace.family_end()
+    cPyMemTrace.family_note(path, "nobody asks any more")
+
+
 LEAK_CASES: dict[str, Case] = {
     "pymemtrace.__version__": lambda folder: pymemtrace.__version__,
     "pymemtrace.rss": lambda folder: pymemtrace.rss(),
@@ -221,6 +232,9 @@ LEAK_CASES: dict[str, Case] = {
     "cPyMemTrace.profile_write_message_to_log": lambda folder: expect(
         ValueError, cPyMemTrace.profile_write_message_to_log, "nobody records"
     ),
+    "cPyMemTrace.family": use_family,
+    "cPyMemTrace.family_end": use_family,
+    "cPyMemTrace.family_note": use_family,
     "cPyMemTrace.hide": use_hide,
     "cPyMemTrace.bare_call": use_bare_call,
     "cPyMemTrace.run_main": use_run_main,
