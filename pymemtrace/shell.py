@@ -21,7 +21,7 @@ def words(text: str) -> list[str]:
         if c == "\\" and quote != "'":
             if at == len(text):
                 raise ValueError("nothing follows the last backslash")
-            escapes = quote == "" or text[at] in '"\\$`'
+            escapes = quote == "" or text[at] in '"\\'
             word = (word or "") + ("" if escapes else c) + text[at]
             at += 1
         elif c == quote:

@@ -19,6 +19,9 @@ static void leave(pmt_recorder *r, pmt_mark mark)
         free(text);
         pmt_member_ended(each);
     }
+    if (mark == PMT_MARK_EXIT && pmt_family_root(&pmt_our_family)) {
+        pmt_family_remove(&pmt_our_family);
+    }
 }
 
 void pmt_event_special(pmt_recorder *r, pmt_mark mark, pmt_kind kind)

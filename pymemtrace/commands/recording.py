@@ -144,7 +144,7 @@ def at_end(recorder: trace, quiet: bool, verbose: bool) -> Callable[[], None]:
         path = stats["path"]
         readable = path is not None and os.path.isfile(path)
         lines = last_word.lines(stats, recorder.growth(5), verbose=verbose, readable=readable)
-        children = last_word.children(members, recovered)
+        children = last_word.children(members, recovered, path)
         for stream in (sys.__stdout__, sys.__stderr__):
             try:
                 if stream is not None:

@@ -102,10 +102,10 @@ def _next_command(path: str, log: str) -> str:
 MOST_NAMED = 5  # files
 
 
-def children(members: Sequence[Member], recovered: Mapping[str, int | str]) -> Iterator[str]:
+def children(members: Sequence[Member], recovered: Mapping[str, int | str], first: str | None) -> Iterator[str]:
     """What became of the other processes of the run. Pure; nothing when there were none.
 
-    members: `family()`. recovered: of `family.recover_left_overs`.
+    members: `family()`. recovered: of `family.recover_left_overs`. first: the first file of the run.
     """
     have = recorded(members)
     if have:
@@ -122,6 +122,17 @@ def children(members: Sequence[Member], recovered: Mapping[str, int | str]) -> I
     for pid, parent, _, path, reason, _ in not_recorded(members):
         where = f"{printable(path)}: " if path and path not in (reason or "") else ""
         yield f"  NOT RECORDED {pid} (child of {parent}): {where}{printable(reason or 'for a reason unknown')}"
+    if have and first is not None:
+        yield f"  whole run   python -m pymemtrace summary {_all_of([first, *(member[3] or '' for member in have)])}"
+
+
+def _all_of(paths: Sequence[str]) -> str:
+    """For a shell: a few files, or the folder that has them all."""
+    names = list(dict.fromkeys(paths))
+    folders = {name.rpartition("/")[0] for name in names}
+    if len(names) > MOST_NAMED and len(folders) == 1:
+        return quoted(folders.pop() or "/")
+    return " ".join([quoted(name) for name in names])
 
 
 def _names(paths: Iterable[str]) -> str:

@@ -1,7 +1,9 @@
 #include "core/family.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,8 @@
 #include "core/clock.h"
 
 #define MAGIC "PMTFAM01"
+#define FOLDER "/dev/shm"
+#define PREFIX "pymemtrace_"
 #define MOST_LINES (1 << 20) /* bytes of appended lines that are read */
 
 typedef struct pmt_family_shared {
@@ -34,9 +38,27 @@ static int map(pmt_family *f, int fd)
     return f->s == NULL ? -errno : 0;
 }
 
+/* What runs have left whose first process was killed: a file in memory, which nobody else takes away. */
+static void sweep(void)
+{
+    DIR *dir = opendir(FOLDER);
+    for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
+        long pid = 0;
+        struct stat st;
+        if (sscanf(e->d_name, PREFIX "%ld_", &pid) == 1 && pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH &&
+            fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid == geteuid() && S_ISREG(st.st_mode)) {
+            unlinkat(dirfd(dir), e->d_name, 0);
+        }
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+}
+
 int pmt_family_create(pmt_family *f)
 {
-    snprintf(f->path, sizeof f->path, "/dev/shm/pymemtrace_%ld_XXXXXX", (long)getpid());
+    sweep();
+    snprintf(f->path, sizeof f->path, FOLDER "/" PREFIX "%ld_XXXXXX", (long)getpid());
     int fd = mkostemp(f->path, O_CLOEXEC);
     if (fd < 0) {
         f->path[0] = '\0';

@@ -69,11 +69,6 @@ def children_of(folder: Path, function: str = "in_child", times: int = 7) -> lis
     return found
 
 
-def no_family_left(child: Child) -> bool:
-    pids = re.findall(r"job(?:_(\d+))?\.log", child.stderr)
-    return not any(list(FAMILIES.glob(f"pymemtrace_{pid}_*")) for pid in pids if pid)
-
-
 SPAWN = f"""
     import subprocess, sys
     child = subprocess.Popen([sys.executable, *OPTIONS, "-c", {WORK!r}])
@@ -99,6 +94,10 @@ def test_subprocess(folder: Path) -> None:
     assert done.stderr.count("events seen") == 1
     assert f"  children    1 recorded: {folder}/job_{pid}.log\n" in done.stderr
     assert not list(FAMILIES.glob(f"pymemtrace_{root}_*"))
+    # and a command for the whole run, which works
+    command = done.stderr.splitlines()[-1].partition("whole run")[2]
+    shown = run(["sh", "-c", command.replace("python", f"'{sys.executable}'", 1)], folder)
+    assert f"job_{pid}.log" in shown.stdout
 
 
 def test_hook_makes_no_event(folder: Path) -> None:

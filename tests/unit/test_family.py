@@ -43,7 +43,9 @@ def test_only_what_the_dead_leave_is_recovered() -> None:
 
 def test_last_word() -> None:
     # WHEN
-    lines = list(last_word.children(MEMBERS, {"/x/job_13.log": 1234, "/x/job_14.log": "Permission denied"}))
+    lines = list(
+        last_word.children(MEMBERS, {"/x/job_13.log": 1234, "/x/job_14.log": "Permission denied"}, "/x/job.log")
+    )
     # THEN
     assert lines == [
         "  children    4 recorded, 1 still running: /x/job_11.log, /x/job_12.log, /x/job_13.log, /x/job_14.log",
@@ -51,20 +53,28 @@ def test_last_word() -> None:
         "              /x/job_14.log could not be recovered: Permission denied",
         "  NOT RECORDED 15 (child of 10): /x/job_15.log: No space left on device",
         "  NOT RECORDED 16 (child of 11): pymemtrace is not built for this Python",
+        "  whole run   python -m pymemtrace summary /x/job.log /x/job_11.log /x/job_12.log /x/job_13.log /x/job_14.log",
     ]
 
 
 def test_last_word_of_one_process() -> None:
-    assert list(last_word.children([], {})) == []
+    assert list(last_word.children([], {}, "/x/job.log")) == []
 
 
 def test_last_word_of_many_names_a_few() -> None:
     members = [(n, 10, "ended", f"/x/job_{n}.log", None, False) for n in range(1000, 2000)]
-    (line,) = last_word.children(members, {})
+    line, whole = last_word.children(members, {}, "/x/job's.log")
+    assert whole == "  whole run   python -m pymemtrace summary /x"
     assert line.startswith("  children    1,000 recorded: /x/job_1000.log, ") and line.endswith(" and 995 more")
+
+
+def test_last_word_of_files_in_two_folders_names_all() -> None:
+    members = [(n, 10, "ended", f"/y z/job_{n}.log", None, False) for n in range(11, 17)]
+    _, whole = last_word.children(members, {}, "/x/job.log")
+    assert whole.count(".log") == 7 and "'/y z/job_16.log'" in whole
 
 
 def test_last_word_escapes_what_a_terminal_would_obey() -> None:
     members = [(11, 10, "refused", "/x/\x1b[2J.log", "why\n# end", False)]
-    (line,) = last_word.children(members, {})
+    (line,) = last_word.children(members, {}, None)
     assert line == "  NOT RECORDED 11 (child of 10): /x/\\x1b[2J.log: why\\n# end"
