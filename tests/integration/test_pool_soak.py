@@ -41,6 +41,7 @@ class Pool:
         with open(numbers, "r+b") as file:
             self.numbers = memoryview(mmap.mmap(file.fileno(), 0)).cast("Q")
         self.stderr = folder / "stderr"
+        self.sampled = 0.0
         self.samples: list[tuple[int, int]] = []  # open descriptors, anonymous bytes
         reading, writing = os.pipe()
         command = ["run", "--log", "all", "-o", self.root, "-m", "support.pool", numbers, self.report, writing]
@@ -50,15 +51,24 @@ class Pool:
                 [sys.executable, "-m", "pymemtrace", *map(str, command)],
                 cwd=folder,
                 env=child.environment(),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=stderr,
                 stderr=stderr,
                 start_new_session=True,
                 pass_fds=[writing],
             )
         os.close(writing)
+        self.allow(2 * LEFT)
         self.killer = threading.Thread(target=self.kill, args=[reading])
         self.killer.start()
+
+    def allow(self, workers: int) -> None:
+        """It may start that many more."""
+        assert self.process.stdin is not None
+        try:
+            os.write(self.process.stdin.fileno(), bytes(workers))
+        except BrokenPipeError:
+            pass  # it has ended
 
     def kill(self, reading: int) -> None:
         """At a random moment who asks for it."""
@@ -70,7 +80,10 @@ class Pool:
                 os.kill(process, number)
 
     def sample(self) -> None:
-        """Of its process, with the writer's own table of descriptors."""
+        """Of its process, with the writer's own table of descriptors; not too often."""
+        if time.monotonic() < self.sampled + 0.1:
+            return
+        self.sampled = time.monotonic()
         folder = Path(f"/proc/{self.process.pid}")
         try:
             descriptors = sum(len(os.listdir(task / "fd")) for task in (folder / "task").iterdir())
@@ -86,6 +99,8 @@ class Pool:
         except (ProcessLookupError, PermissionError):
             pass
         self.process.wait()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
         self.killer.join(LATE)
 
     def alive(self) -> list[str]:
@@ -145,6 +160,8 @@ def test_pool(tmp_path: Path, suffix: str) -> None:
                 waiting += (json.loads(line) for line in report)
                 while len(waiting) > LEFT:
                     check(*waiting.pop(0), recover=True)
+                    running.allow(1)
+                    running.sample()
                 running.sample()
                 time.sleep(0.05)
             waiting += (json.loads(line) for line in report)

@@ -4,7 +4,8 @@ python -m support.pool SHARED REPORT KILLER --count N --seconds S --seed X
 
 SHARED is a file of 8-byte numbers, three for each worker: how often it has called step(), the process of its own child,
 and how often that has called step(). REPORT gets a line of JSON for each worker that was waited for: number, process,
-way to end, status. KILLER is a descriptor: who wants to be killed writes a line with process and signal there.
+way to end, status. KILLER is a descriptor: who wants to be killed writes a line with process and signal there. Each byte
+of stdin is the leave to start a worker: whoever looks at their files decides how far behind they may be.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 AT_ONCE = 4
 NUMBERS = 3  # of each worker
 STEPS, CHILD, CHILD_STEPS = range(NUMBERS)
-MOST_STEPS = 5000
+MOST_STEPS = 1000
 
 # Way to end -> what waitpid says of it. `killed` and `terminated` ask for it, and go on meanwhile.
 WAYS = {
@@ -113,7 +114,7 @@ def main() -> None:
     until, started, alive = time.monotonic() + values.seconds, 0, {}
     with open(values.report, "w", buffering=1) as report:
         while True:
-            while len(alive) < AT_ONCE and started < values.count and time.monotonic() < until:
+            while len(alive) < AT_ONCE and started < values.count and time.monotonic() < until and os.read(0, 1):
                 way = rng.choice(ways)
                 process = start(started, way, rng.randrange(300))
                 alive[process] = started, way
