@@ -118,7 +118,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m cpython.compare", description=__doc__)
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"default: {' '.join(MODULES)}")
     parser.add_argument("--options", default="", help="options of `run`, as in --options='--log all --engine profile'")
-    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "cpython" / VERSION, help="for files and output")
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / "build" / "cpython" / VERSION, help="for files and output"
+    )
     values = parser.parse_args()
     wrong: list[str] = []
     print(f"Python {sys.version}")

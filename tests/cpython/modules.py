@@ -59,7 +59,12 @@ def recorder(folder: Path, options: Sequence[str]) -> list[str]:
 
 
 def run(
-    module: str, folder: Path, *, recorded: Sequence[str] | None = None, only: Sequence[str] = (), timeout: float = TIMEOUT
+    module: str,
+    folder: Path,
+    *,
+    recorded: Sequence[str] | None = None,
+    only: Sequence[str] = (),
+    timeout: float = TIMEOUT,
 ) -> Outcome:
     """Run a module in a new folder of that name.
 

@@ -27,7 +27,16 @@ REQUESTS = 50  # of each client
 LATE = 60  # seconds
 SERVICES = {
     "gunicorn": ["-w", WORKERS, "-b", "127.0.0.1:0", "--no-control-socket", "support.application:wsgi"],
-    "gunicorn threads": ["-w", WORKERS, "--threads", 4, "-b", "127.0.0.1:0", "--no-control-socket", "support.application:wsgi"],
+    "gunicorn threads": [
+        "-w",
+        WORKERS,
+        "--threads",
+        4,
+        "-b",
+        "127.0.0.1:0",
+        "--no-control-socket",
+        "support.application:wsgi",
+    ],
     "uvicorn": ["--workers", WORKERS, "--port", 0, "support.application:asgi"],
 }
 LISTENING = re.compile(r"http://127\.0\.0\.1:([0-9]+)")
