@@ -135,7 +135,8 @@ char *pmt_template_child(const char *first, long pid)
 {
     size_t n = strlen(first), room = n + 24;
     const char *slash = strrchr(first, '/'), *dot = strrchr(first, '.');
-    size_t stem = dot != NULL && (slash == NULL || dot > slash + 1) ? (size_t)(dot - first) : n;
+    const char *name = slash == NULL ? first : slash + 1; /* a dot at its beginning begins no suffix */
+    size_t stem = dot != NULL && dot > name ? (size_t)(dot - first) : n;
     char *path = malloc(room);
     if (path != NULL) {
         snprintf(path, room, "%.*s_%ld%s", (int)stem, first, pid, first + stem);
