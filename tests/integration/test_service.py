@@ -1,4 +1,4 @@
-"""Real services with workers, under load, ended by SIGTERM: no request fails, and each process has a file of its own."""
+"""Real services with workers, under load, ended by SIGTERM: no request fails, each process has a file of its own."""
 
 from __future__ import annotations
 
@@ -25,18 +25,10 @@ APPLICATION = Path(child.TESTS, "support", "application.py")
 CLIENTS = 6  # at the same time
 REQUESTS = 50  # of each client
 LATE = 60  # seconds
+GUNICORN = ["-w", WORKERS, "-b", "127.0.0.1:0", "--no-control-socket", "support.application:wsgi"]
 SERVICES = {
-    "gunicorn": ["-w", WORKERS, "-b", "127.0.0.1:0", "--no-control-socket", "support.application:wsgi"],
-    "gunicorn threads": [
-        "-w",
-        WORKERS,
-        "--threads",
-        4,
-        "-b",
-        "127.0.0.1:0",
-        "--no-control-socket",
-        "support.application:wsgi",
-    ],
+    "gunicorn": GUNICORN,
+    "gunicorn with threads": ["--threads", 4, *GUNICORN],
     "uvicorn": ["--workers", WORKERS, "--port", 0, "support.application:asgi"],
 }
 LISTENING = re.compile(r"http://127\.0\.0\.1:([0-9]+)")
