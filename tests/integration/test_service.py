@@ -70,6 +70,13 @@ class Service:
             assert time.monotonic() < until and self.process.poll() is None, self.said()[-4000:]
             time.sleep(0.02)
 
+    def wait_for_the_rest(self) -> None:
+        """multiprocessing's resource tracker ends when it sees that nobody is left."""
+        until = time.monotonic() + LATE
+        while child.session(self.process.pid):
+            assert time.monotonic() < until, self.said()[-4000:]
+            time.sleep(0.02)
+
     def port(self) -> int:
         port = int(self.wait_for(lambda: LISTENING.search(self.said()))[1])  # type: ignore[index]
         self.wait_for(lambda: listens(port))  # uvicorn says so before
@@ -121,6 +128,7 @@ def test_service(tmp_path: Path, name: str) -> None:
             (tmp_path / "go").touch()
             answered[slow.result()] += 1
         status = service.process.wait(LATE)
+        service.wait_for_the_rest()
     finally:
         service.end()
     said = service.said()
