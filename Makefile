@@ -18,7 +18,7 @@ EXAMPLE := examples/las_to_html
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all test-newest build test-core leaks soak asan asan-core asan-python tsan fuzz fuzz-short big layers guard lint bench bench-quick bench-docs clean distclean
+.PHONY: help demo test test-all test-newest test-cpython build test-core leaks soak asan asan-core asan-python tsan fuzz fuzz-short big layers guard lint bench bench-quick bench-docs clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -74,11 +74,18 @@ test-newest: ## tests on CPython 3.14 and 3.15, release and debug builds, in a D
 	done; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; exit 1; fi
 
+# CPYTHON="test_threading --options='--log all'" and the like: modules, and options of the recorder.
+CPYTHON ?=
+
+test-cpython: $(VENV)/.dev ## CPython's own tests without and with the recorder, on every CPython 3.9 to 3.13 on this machine
+	$(VENV)/bin/nox --session cpython $(if $(CPYTHON),-- $(CPYTHON))
+
 leaks: build $(VENV)/.dev ## the leak test of every public name
 	$(PY) -m pytest tests/integration/test_leaks.py $(PYTEST)
 
-soak: build $(VENV)/.dev ## kill 300 recorded programs at random moments, and recover them; 100 MB through keep=1M
-	PYMEMTRACE_SOAK=$(or $(SOAK),300) $(PY) -m pytest tests/integration/test_kill.py tests/integration/test_keep.py $(PYTEST)
+soak: build $(VENV)/.dev ## 300 programs killed and recovered; 100 MB through keep=1M; a pool that loses its workers, 10 minutes
+	PYMEMTRACE_SOAK=$(or $(SOAK),300) PYMEMTRACE_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(PY) -m pytest \
+	    $(foreach name,kill keep pool_soak,tests/integration/test_$(name).py) $(PYTEST)
 
 layers: build $(VENV)/.dev ## who includes and imports whom
 	$(PY) -m pytest tests/unit/test_layers.py $(PYTEST)

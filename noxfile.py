@@ -22,6 +22,7 @@ print(sys.implementation.name == "cpython" and os.path.exists(header), "%d.%d" %
 """
 
 nox.needs_version = ">=2024.3.2"
+nox.options.sessions = ["tests"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
 
@@ -62,11 +63,25 @@ def requirements() -> list[str]:
     return [need for need in extras["dev"] if re.split(r"[^\w-]", need)[0] not in NOT_FOR_TESTS]
 
 
+EACH_PYTHON = [nox.param(path, id=version) for version, path in interpreters().items()]
+
+
 @nox.session
-@nox.parametrize("python", [nox.param(path, id=version) for version, path in interpreters().items()])
+@nox.parametrize("python", EACH_PYTHON)
 def tests(session: nox.Session) -> None:
     """Build for this version, run all tests but those that need to run once only."""
     session.install("--upgrade", "setuptools>=77")
     session.install("--no-build-isolation", "--editable", ".", *requirements())
     session.run("python", "setup.py", "--quiet", "build_ext", "--inplace")
     session.run("python", "-m", "pytest", *PARALLEL, "-m", "not slow_once", "-p", "no:cacheprovider", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("python", EACH_PYTHON)
+def cpython(session: nox.Session) -> None:
+    """CPython's own tests without and with the recorder: `make test-cpython`."""
+    session.install("--upgrade", "setuptools>=77")
+    session.install("--no-build-isolation", "--editable", ".")
+    session.run("python", "setup.py", "--quiet", "build_ext", "--inplace")
+    session.chdir("tests")
+    session.run("python", "-m", "cpython.compare", *session.posargs)

@@ -1,4 +1,4 @@
-"""Run CPython's test modules without and with the recorder and compare each case: `python -m cpython.compare [MODULE...]`.
+"""CPython's test modules without and with the recorder, compared case by case: `python -m cpython.compare [MODULE...]`.
 
 A case that differs is run alone, both ways, twice more: what differs then as well is a difference, what does not is
 unsteady, and shown. A difference that expected.json does not have fails, and so does one there that is no more.
@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pymemtrace
 
@@ -66,10 +67,14 @@ def torn(outcome: Outcome) -> list[str]:
     return found if logs else [*found, "nothing was recorded"]
 
 
+def entries() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(EXPECTED.read_text("utf-8"))
+    return found
+
+
 def expected(module: str) -> dict[str, str]:
     """Case -> reason, of this version and module; the case may be that of another module that it runs."""
-    entries = json.loads(EXPECTED.read_text("utf-8"))
-    return {e["case"]: e["reason"] for e in entries if VERSION in e["versions"] and e["module"] == module}
+    return {e["case"]: e["reason"] for e in entries() if VERSION in e["versions"] and e["module"] == module}
 
 
 def steady(module: str, found: list[Difference], folder: Path, options: Sequence[str]) -> list[Difference]:

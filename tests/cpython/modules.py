@@ -68,7 +68,7 @@ def run(
 ) -> Outcome:
     """Run a module in a new folder of that name.
 
-    recorded: options of the recorder, whose files go to folder/logs; None: without it. only: names of cases; empty: all.
+    recorded: options of the recorder, whose files go to folder/logs; None: without it. only: cases; empty: all.
     """
     shutil.rmtree(folder, ignore_errors=True)
     work, logs, results = folder / "work", folder / "logs", folder / "results.xml"

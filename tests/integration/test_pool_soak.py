@@ -80,7 +80,7 @@ class Pool:
                 os.kill(process, number)
 
     def said(self) -> str:
-        return f"alive: {self.alive()}; {self.stderr.read_text()[-4000:]}"
+        return f"alive: {child.session(self.process.pid)}; {self.stderr.read_text()[-4000:]}"
 
     def sample(self) -> None:
         """Of its process, with the writer's own table of descriptors; not too often."""
@@ -104,18 +104,6 @@ class Pool:
         self.process.wait()
         self.process.stdin.close()
         self.killer.join(LATE)
-
-    def alive(self) -> list[str]:
-        """What is left of its session: zombies, too."""
-        found = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[3]) == self.process.pid:
-                found.append(f"{stat.parent.name} {fields[0]}")
-        return found
 
     def check(self, process: int, parent: int, steps: int, killed: bool, recover: bool) -> None:
         """Its file is whole, says what it did, and is the only one; then it is removed."""
@@ -170,7 +158,7 @@ def test_pool(tmp_path: Path, suffix: str) -> None:
         running.process.wait(LATE)
         # THEN nobody is left, it has recovered the last that were killed, and its own file has each fork
         assert running.process.returncode == 0, running.said()
-        assert running.alive() == []
+        assert child.session(running.process.pid) == []
     finally:
         running.end()
     for worker in waiting[:-1]:

@@ -1,4 +1,4 @@
-"""Real services with workers, under load, ended by SIGTERM: no request fails, and each process has a file of its own."""
+"""Real services with workers, under load, ended by SIGTERM: no request fails, each process has a file of its own."""
 
 from __future__ import annotations
 
@@ -25,18 +25,10 @@ APPLICATION = Path(child.TESTS, "support", "application.py")
 CLIENTS = 6  # at the same time
 REQUESTS = 50  # of each client
 LATE = 60  # seconds
+GUNICORN = ["-w", WORKERS, "-b", "127.0.0.1:0", "support.application:wsgi"]
 SERVICES = {
-    "gunicorn": ["-w", WORKERS, "-b", "127.0.0.1:0", "--no-control-socket", "support.application:wsgi"],
-    "gunicorn threads": [
-        "-w",
-        WORKERS,
-        "--threads",
-        4,
-        "-b",
-        "127.0.0.1:0",
-        "--no-control-socket",
-        "support.application:wsgi",
-    ],
+    "gunicorn": GUNICORN,
+    "gunicorn with threads": ["--threads", 4, *GUNICORN],
     "uvicorn": ["--workers", WORKERS, "--port", 0, "support.application:asgi"],
 }
 LISTENING = re.compile(r"http://127\.0\.0\.1:([0-9]+)")
@@ -51,6 +43,8 @@ class Service:
         module = name.partition(" ")[0]
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
+        # Its later versions make a socket in the home directory otherwise; the earlier pass over what they do not know.
+        (folder / "gunicorn.conf.py").write_text("control_socket_disable = True\n")
         self.folder, self.files = folder, folder / "files"
         command = ["run", "--log", "all", "--format", "binary", "-o", f"{self.files}/", "-m", module, *SERVICES[name]]
         with open(folder / "output", "wb") as output:
@@ -74,6 +68,13 @@ class Service:
             if value:
                 return value
             assert time.monotonic() < until and self.process.poll() is None, self.said()[-4000:]
+            time.sleep(0.02)
+
+    def wait_for_the_rest(self) -> None:
+        """multiprocessing's resource tracker ends when it sees that nobody is left."""
+        until = time.monotonic() + LATE
+        while child.session(self.process.pid):
+            assert time.monotonic() < until, self.said()[-4000:]
             time.sleep(0.02)
 
     def port(self) -> int:
@@ -127,6 +128,7 @@ def test_service(tmp_path: Path, name: str) -> None:
             (tmp_path / "go").touch()
             answered[slow.result()] += 1
         status = service.process.wait(LATE)
+        service.wait_for_the_rest()
     finally:
         service.end()
     said = service.said()

@@ -111,6 +111,19 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def session(leader: int) -> list[str]:
+    """Processes of the session that this one began, zombies too: number and state."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == leader:
+            found.append(f"{stat.parent.name} {fields[0]}")
+    return found
+
+
 def run_source(
     source: str,
     directory: Path,

@@ -4,8 +4,9 @@ python -m support.pool SHARED REPORT KILLER --count N --seconds S --seed X
 
 SHARED is a file of 8-byte numbers, three for each worker: how often it has called step(), the process of its own child,
 and how often that has called step(). REPORT gets a line of JSON for each worker that was waited for: number, process,
-way to end, status; null when there will be no more. KILLER is a descriptor: who wants to be killed writes a line with process and signal there. Each byte
-of stdin is the leave to start a worker, so that who looks at their files is not left behind; its end is the leave to end.
+way to end, status; null when there will be no more. KILLER is a descriptor: who wants to be killed writes a line with
+process and signal there. Each byte of stdin is the leave to start a worker, so that who looks at the files is not left
+behind; its end is the leave to end.
 """
 
 from __future__ import annotations
