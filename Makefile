@@ -3,12 +3,12 @@
 #   PYTHON   the interpreter that the virtual environment is made of
 #   VENV     the virtual environment; another PYTHON wants another VENV
 #   PYTEST   further options for pytest, as in: make test PYTEST="-k gate -x"
-#   PARALLEL how many tests run at a time; empty: one after another
+#   PARALLEL how many tests run at a time (most of them wait for a program); empty: one after another
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST ?=
-PARALLEL ?= --numprocesses=auto --maxprocesses=4
+PARALLEL ?= --numprocesses=3
 CC ?= cc
 
 PY := $(VENV)/bin/python

@@ -13,7 +13,7 @@ import nox
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 NOT_FOR_TESTS = {"nox", "ruff", "mypy"}
-PARALLEL = ("--numprocesses=auto", "--maxprocesses=4")
+PARALLEL = ("--numprocesses=3",)
 DONE = os.environ.get("PYMEMTRACE_TESTED", "")  # a version whose tests have been run: left out
 USABLE = """
 import os, sys, sysconfig
