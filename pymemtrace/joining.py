@@ -31,10 +31,11 @@ def join(value: str, callers: Iterable[CodeType], unwanted: Callable[[], bool]) 
 
     callers: whose frames are to be no events. unwanted: asked when it fails, is that of no interest to anybody?
     """
-    family = None
+    family = (
+        value.rpartition("--family ")[2].strip() if "--family " in value else None
+    )  # where to tell of wrong options
     try:
         values = _values(value)
-        family = values.get("family")
         recorder = recording.recorder(values, _command())
         if family is None:
             recording.make_folder(values)

@@ -48,7 +48,7 @@ def recorder(values: dict[str, str], command: list[str]) -> trace:
     if path == "":
         raise CommandError("-o needs a path")
     run = values.get("family"), values.get("beside")
-    if path is not None and run[0] is None and _is_folder(path):
+    if path is not None and _is_folder(path):
         path = _in_folder(path, form == "binary" or keep is not None)
     try:
         return trace(

@@ -410,6 +410,21 @@ def test_a_directory_that_the_child_cannot_write(folder: Path) -> None:
     assert log.read(folder / "gone" / "job.log", "all").end == "end"
 
 
+def test_options_that_the_program_has_broken(folder: Path) -> None:
+    # GIVEN a program that writes into the variable
+    source = """
+        import os, subprocess, sys
+        os.environ["PYMEMTRACE"] = os.environ["PYMEMTRACE"].replace("--log all", "--log every")
+        print(subprocess.run([sys.executable, "-c", "print(1)"]).returncode)
+        """
+    # WHEN
+    done = recorded(folder, source)
+    # THEN the child says nothing, the root does
+    assert done.stdout == "1\n0\n" and "PYMEMTRACE:" not in done.stderr
+    assert re.search(r"^  NOT RECORDED \d+ \(child of \d+\): --log must be one of", done.stderr, re.MULTILINE)
+    assert done.stderr.count("NOT RECORDED") == 1
+
+
 # --- how they end ----------------------------------------------------------------------------------------------------
 
 
