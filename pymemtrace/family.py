@@ -23,11 +23,16 @@ def recorded(members: Iterable[Member]) -> list[Member]:
 
 
 def not_recorded(members: Iterable[Member]) -> list[Member]:
-    return [
-        member if member[2] != "beginning" else (*member[:4], "it ended before its recording began", member[5])
-        for member in members
-        if member[2] in ("failed", "refused") or (member[2] == "beginning" and not member[5])
-    ]
+    found = []
+    for member in members:
+        pid, parent, state, path, reason, alive = member
+        if state == "beginning" and not alive:
+            found.append((pid, parent, state, path, "it ended before its recording began", alive))
+        elif state == "recording" and not alive and path is None:
+            found.append((pid, parent, state, path, "it was cut, and its path is too long to be noted: recover it", alive))
+        elif state in ("failed", "refused"):
+            found.append(member)
+    return found
 
 
 def cut(members: Iterable[Member]) -> list[Member]:
@@ -49,6 +54,9 @@ def recover_left_overs(members: Iterable[Member], recover: Recover) -> dict[str,
     for _, _, state, path, _, _ in cut(members):
         if path is None or path in done:
             continue
+        if not _may_be_written(path):
+            done[path] = "it or its ring is not what a recorder makes"
+            continue
         try:
             found = recover(path)
         except OSError as error:
@@ -61,6 +69,16 @@ def recover_left_overs(members: Iterable[Member], recover: Recover) -> dict[str,
             elif state == "beginning":
                 _remove_empty(path)
     return done
+
+
+def _may_be_written(path: str) -> bool:
+    """The path comes from a process that may have fewer rights than this one: no links, and one owner for both files."""
+    try:
+        file, ring = os.lstat(path), os.lstat(f"{path}.ring")
+    except OSError:
+        return True  # there is nothing to recover, or the attempt will say so
+    regular = file.st_mode & 0o170000 == ring.st_mode & 0o170000 == 0o100000
+    return regular and file.st_uid == ring.st_uid
 
 
 def _remove_empty(path: str) -> None:

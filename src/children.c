@@ -112,8 +112,10 @@ PyObject *pmt_children_end(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args
 static const char *not_recorded(const pmt_recorder *parent) /* why the child of its process is not, NULL: it is */
 {
     const pmt_tracer *t = parent->owner;
-    return parent->was != PMT_RUNNING && parent->was != PMT_PARKED ? ""
+    return parent->was == PMT_OFF                                  ? ""
            : t->children == NULL || !parent->options.has_file    ? ""
+           : parent->was == PMT_FAILED                           ? "the recording of its parent had stopped"
+           : parent->was == PMT_SUSPENDED                        ? "its parent was about to begin another recording"
            : parent->output.special                              ? "the output of its parent is no regular file"
                                                                  : NULL;
 }
@@ -124,7 +126,7 @@ void pmt_children_forked(void)
     if (parent == NULL || parent->pid == (long)getpid()) {
         return;
     }
-    const char *why = pmt_spawning ? "" : not_recorded(parent);
+    const char *why = pmt_spawning == parent->generation ? "" : not_recorded(parent);
     if (why != NULL || pmt_tracer_fork(parent->owner, parent) < 0) {
         if (why != NULL && why[0] != '\0') {
             pmt_member_refused(NULL, why);

@@ -1,36 +1,70 @@
+/* DESIGN: os.environ is a mapping over a dict of bytes, `_data`, and the C library's environment. Both are written here
+ * directly, so that no Python of the program's runs (audit hooks, signal handlers) while a recording starts or ends. */
 #include "environment.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "member.h"
 
 #define VARIABLE "PYMEMTRACE"
+#define PATH "PYTHONPATH"
 
-static PyObject *environ_of_os(void) /* new reference, NULL with an exception */
+static PyObject *os_module, *environ_type; /* owned, for the process's life */
+static PyObject *hook;                     /* bytes: the folder for PYTHONPATH */
+
+int pmt_environment_init(PyObject *module)
 {
-    PyObject *os = PyImport_ImportModule("os"), *environ = os == NULL ? NULL : PyObject_GetAttrString(os, "environ");
-    Py_XDECREF(os);
-    return environ;
+    if (hook != NULL) {
+        return 0;
+    }
+    PyObject *file = PyModule_GetFilenameObject(module);
+    PyObject *name = file == NULL ? NULL : PyUnicode_EncodeFSDefault(file);
+    Py_XDECREF(file);
+    if (name == NULL) {
+        return -1;
+    }
+    const char *text = PyBytes_AS_STRING(name), *slash = strrchr(text, '/');
+    hook = slash == NULL ? PyBytes_FromString(".") : PyBytes_FromStringAndSize(text, slash - text);
+    Py_DECREF(name);
+    PyBytes_ConcatAndDel(&hook, PyBytes_FromString("/hook"));
+    os_module = PyImport_ImportModule("os");
+    environ_type = os_module == NULL ? NULL : PyObject_GetAttrString(os_module, "_Environ");
+    return hook == NULL || environ_type == NULL ? -1 : 0;
 }
 
-static PyObject *hook_folder(void) /* str, beside the extension; NULL with an exception */
+/* Of os.environ as it is now; new reference, NULL: it is something else, no exception. */
+static PyObject *data_of_environ(void)
 {
-    PyObject *module = PyImport_ImportModule("pymemtrace.cPyMemTrace");
-    PyObject *file = module == NULL ? NULL : PyObject_GetAttrString(module, "__file__"), *folder = NULL;
-    Py_ssize_t slash = file == NULL ? -1 : PyUnicode_FindChar(file, '/', 0, PyUnicode_GetLength(file), -1);
-    PyObject *parent = slash < 0 ? NULL : PyUnicode_Substring(file, 0, slash);
-    if (parent != NULL) {
-        folder = PyUnicode_FromFormat("%U/hook", parent);
+    PyObject *environ = PyObject_GetAttrString(os_module, "environ");
+    PyObject *data = environ != NULL && (PyObject *)Py_TYPE(environ) == environ_type ? PyObject_GetAttrString(environ, "_data")
+                                                                                      : NULL;
+    Py_XDECREF(environ);
+    if (data != NULL && !PyDict_CheckExact(data)) {
+        Py_CLEAR(data);
     }
-    else if (!PyErr_Occurred()) {
-        PyErr_SetString(PyExc_RuntimeError, "the extension has no folder");
-    }
-    Py_XDECREF(parent);
-    Py_XDECREF(file);
-    Py_XDECREF(module);
-    return folder;
+    PyErr_Clear();
+    return data;
+}
+
+static PyObject *get(PyObject *data, const char *name) /* bytes, new reference; NULL: not set, no exception */
+{
+    PyObject *key = PyBytes_FromString(name), *value = key == NULL ? NULL : PyDict_GetItem(data, key);
+    Py_XDECREF(key);
+    PyErr_Clear();
+    return value != NULL && PyBytes_CheckExact(value) ? pmt_ref(value) : NULL;
+}
+
+static int set(PyObject *data, const char *name, PyObject *value) /* NULL: not set any more. 0 or -errno, no exception */
+{
+    PyObject *key = PyBytes_FromString(name);
+    int rc = key == NULL ? -1 : value != NULL ? PyDict_SetItem(data, key, value) : PyDict_DelItem(data, key);
+    Py_XDECREF(key);
+    PyErr_Clear();
+    rc = rc < 0 ? rc : value == NULL ? unsetenv(name) : setenv(name, PyBytes_AS_STRING(value), 1);
+    return rc < 0 ? -ENOMEM : 0;
 }
 
 static void put_quoted(FILE *f, const char *text) /* a word of a shell's */
@@ -42,13 +76,13 @@ static void put_quoted(FILE *f, const char *text) /* a word of a shell's */
     fputc('\'', f);
 }
 
-static PyObject *variable(const pmt_tracer *t) /* str, NULL with an exception */
+static PyObject *variable(const pmt_tracer *t) /* bytes, NULL: no memory */
 {
     char *text = NULL;
     size_t n;
     FILE *f = open_memstream(&text, &n);
     if (f == NULL) {
-        return PyErr_NoMemory();
+        return NULL;
     }
     fwrite(PyBytes_AS_STRING(t->children), 1, (size_t)PyBytes_GET_SIZE(t->children), f);
     fputs(" -o ", f);
@@ -56,112 +90,126 @@ static PyObject *variable(const pmt_tracer *t) /* str, NULL with an exception */
     fputs(" --beside ", f);
     put_quoted(f, t->first);
     fprintf(f, " --family %s", pmt_our_family.path);
-    PyObject *value = fclose(f) == 0 ? PyUnicode_DecodeFSDefaultAndSize(text, (Py_ssize_t)n) : PyErr_NoMemory();
+    PyObject *value = fclose(f) == 0 ? PyBytes_FromStringAndSize(text, (Py_ssize_t)n) : NULL;
     free(text);
     return value;
 }
 
-static PyObject *value_of(PyObject *environ, const char *name) /* new reference; NULL: not set, no exception */
+/* Where the hook's folder is an entry of a path, "" is none; NULL: it is not. */
+static const char *entry(const char *path)
 {
-    PyObject *value = PyMapping_GetItemString(environ, name);
-    PyErr_Clear();
-    return value;
+    const char *folder = PyBytes_AS_STRING(hook);
+    size_t n = strlen(folder);
+    for (const char *p = path; (p = strstr(p, folder)) != NULL; p++) {
+        if ((p == path || p[-1] == ':') && (p[n] == '\0' || p[n] == ':')) {
+            return p;
+        }
+    }
+    return NULL;
 }
 
-static PyObject *joined(PyObject *folder, PyObject *path) /* folder:path, where it is not there already */
+static PyObject *longer(PyObject *path) /* with the hook's folder, where it is not there; NULL: no memory */
 {
-    if (path == NULL || !PyUnicode_Check(path) || PyUnicode_GetLength(path) == 0) {
-        return pmt_ref(folder);
-    }
-    PyObject *both = PyUnicode_FromFormat("%U:%U", folder, path), *start = PyUnicode_FromFormat("%U:", folder);
-    if (start == NULL || PyUnicode_Compare(path, folder) == 0 ||
-        PyUnicode_Tailmatch(path, start, 0, PY_SSIZE_T_MAX, -1) == 1) {
-        Py_XSETREF(both, start == NULL ? NULL : pmt_ref(path));
-    }
-    Py_XDECREF(start);
-    return both;
+    const char *text = path == NULL ? "" : PyBytes_AS_STRING(path);
+    return text[0] == '\0'       ? pmt_ref(hook)
+           : entry(text) != NULL ? pmt_ref(path)
+                                 : PyBytes_FromFormat("%s:%s", PyBytes_AS_STRING(hook), text);
 }
 
-int pmt_environment_publish(pmt_tracer *t)
+int pmt_environment_publish(pmt_tracer *t, const pmt_recorder *r)
 {
-    if (t->children == NULL || pmt_our_family.path[0] == '\0' || !t->options.has_file || t->recorder->output.special) {
-        return 0;
+    PyObject *data = data_of_environ();
+    if (data == NULL) {
+        return t->children == NULL ? 0 : -ENOTSUP;
     }
     pmt_exc saved = pmt_exc_save();
-    PyObject *environ = environ_of_os(), *folder = environ == NULL ? NULL : hook_folder();
-    PyObject *ours = folder == NULL ? NULL : variable(t), *path = NULL, *longer = NULL;
-    int rc = ours == NULL ? -1 : 0;
-    if (rc == 0) {
-        t->variable_was = value_of(environ, VARIABLE);
-        t->path_was = value_of(environ, "PYTHONPATH");
-        path = t->path_was == NULL ? NULL : pmt_ref(t->path_was);
-        longer = joined(folder, path);
-        rc = longer == NULL || PyMapping_SetItemString(environ, "PYTHONPATH", longer) < 0 ||
-                     PyMapping_SetItemString(environ, VARIABLE, ours) < 0
-                 ? -1
-                 : 0;
-        Py_XSETREF(t->variable, pmt_ref(ours));
-        Py_XSETREF(t->entry, pmt_ref(folder));
+    bool wanted = t->children != NULL && pmt_our_family.path[0] != '\0' && r->options.has_file && !r->output.special;
+    PyObject *ours = wanted ? variable(t) : NULL, *path = NULL;
+    int rc = 0;
+    t->variable_was = get(data, VARIABLE);
+    t->python_path_was = get(data, PATH);
+    if (ours != NULL) {
+        path = longer(t->python_path_was);
+        rc = path == NULL ? -ENOMEM : set(data, PATH, path);
+        rc = rc < 0 ? rc : set(data, VARIABLE, ours);
+    }
+    else if (wanted) {
+        rc = -ENOMEM;
+    }
+    else if (t->children != NULL) { /* a run whose first process has ended: its name for it does no harm */
+        ours = t->variable_was == NULL ? NULL : pmt_ref(t->variable_was);
+    }
+    else if (t->variable_was != NULL) { /* an outer recording's, or whose --no-children this is */
+        rc = set(data, VARIABLE, NULL);
     }
     PyErr_Clear();
-    Py_XDECREF(longer);
-    Py_XDECREF(path);
-    Py_XDECREF(ours);
-    Py_XDECREF(folder);
-    Py_XDECREF(environ);
+    t->environ = data;
+    t->variable = ours;
+    t->python_path = path;
     pmt_exc_restore(saved);
-    return rc < 0 ? -EINVAL : 0;
+    return rc;
 }
 
-static void put_back(PyObject *environ, const char *name, PyObject *before)
+static bool same(PyObject *a, PyObject *b)
 {
-    int rc = before == NULL ? PyMapping_DelItemString(environ, name) : PyMapping_SetItemString(environ, name, before);
-    if (rc < 0) {
-        PyErr_Clear();
-    }
+    return a == NULL || b == NULL ? a == b : strcmp(PyBytes_AS_STRING(a), PyBytes_AS_STRING(b)) == 0;
 }
 
 /* What the program itself set meanwhile stays; our folder goes out of it. */
-static void put_back_path(PyObject *environ, const pmt_tracer *t)
+static void put_back_path(const pmt_tracer *t)
 {
-    PyObject *now = value_of(environ, "PYTHONPATH"), *ours = joined(t->entry, t->path_was), *start;
-    if (now != NULL && ours != NULL && PyUnicode_Check(now)) {
-        if (PyUnicode_Compare(now, ours) == 0) {
-            put_back(environ, "PYTHONPATH", t->path_was);
-        }
-        else if ((start = PyUnicode_FromFormat("%U:", t->entry)) != NULL) {
-            if (PyUnicode_Tailmatch(now, start, 0, PY_SSIZE_T_MAX, -1) == 1) {
-                PyObject *rest = PyUnicode_Substring(now, PyUnicode_GetLength(start), PY_SSIZE_T_MAX);
-                put_back(environ, "PYTHONPATH", rest);
-                Py_XDECREF(rest);
-            }
-            Py_DECREF(start);
-        }
+    PyObject *now = get(t->environ, PATH);
+    const char *text = now == NULL ? NULL : PyBytes_AS_STRING(now), *at = text == NULL ? NULL : entry(text);
+    if (same(now, t->python_path)) {
+        set(t->environ, PATH, t->python_path_was);
     }
-    PyErr_Clear();
-    Py_XDECREF(ours);
+    else if (at != NULL && (t->python_path_was == NULL || entry(PyBytes_AS_STRING(t->python_path_was)) == NULL)) {
+        const char *rest = at + PyBytes_GET_SIZE(hook);
+        Py_ssize_t before = (at - text) - (at > text);
+        rest += before == 0 && *rest == ':';
+        PyObject *shorter = PyBytes_FromStringAndSize(text, before);
+        PyBytes_ConcatAndDel(&shorter, PyBytes_FromString(rest));
+        if (shorter != NULL) {
+            set(t->environ, PATH, shorter);
+        }
+        Py_XDECREF(shorter);
+    }
     Py_XDECREF(now);
 }
 
 void pmt_environment_withdraw(pmt_tracer *t)
 {
-    if (t->variable == NULL) {
+    if (t->environ == NULL) {
         return;
     }
     pmt_exc saved = pmt_exc_save();
-    PyObject *environ = environ_of_os(), *now = environ == NULL ? NULL : value_of(environ, VARIABLE);
-    if (now != NULL && PyUnicode_Check(now) && PyUnicode_Compare(now, t->variable) == 0) {
-        put_back(environ, VARIABLE, t->variable_was);
+    PyObject *now = get(t->environ, VARIABLE);
+    if (same(now, t->variable)) {
+        set(t->environ, VARIABLE, t->variable_was);
     }
-    if (environ != NULL) {
-        put_back_path(environ, t);
+    if (t->python_path != NULL) {
+        put_back_path(t);
     }
-    PyErr_Clear();
     Py_XDECREF(now);
-    Py_XDECREF(environ);
+    pmt_environment_forget(t);
+    PyErr_Clear();
+    pmt_exc_restore(saved);
+}
+
+void pmt_environment_inherit(pmt_tracer *t, pmt_tracer *outer)
+{
+    if (t->environ != NULL && outer->environ != NULL) {
+        Py_XSETREF(t->variable_was, outer->variable_was);
+        Py_XSETREF(t->python_path_was, outer->python_path_was);
+        outer->variable_was = outer->python_path_was = NULL;
+    }
+}
+
+void pmt_environment_forget(pmt_tracer *t)
+{
+    Py_CLEAR(t->environ);
     Py_CLEAR(t->variable);
     Py_CLEAR(t->variable_was);
-    Py_CLEAR(t->entry);
-    Py_CLEAR(t->path_was);
-    pmt_exc_restore(saved);
+    Py_CLEAR(t->python_path);
+    Py_CLEAR(t->python_path_was);
 }

@@ -1,6 +1,7 @@
 #include "event.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "finish.h"
 #include "member.h"
@@ -20,14 +21,14 @@ static void leave(pmt_recorder *r, pmt_mark mark)
         pmt_member_ended(each);
     }
     if (mark == PMT_MARK_EXIT && pmt_family_root(&pmt_our_family)) {
-        pmt_family_remove(&pmt_our_family);
+        unlink(pmt_our_family.path);
     }
 }
 
 void pmt_event_special(pmt_recorder *r, pmt_mark mark, pmt_kind kind)
 {
     if (mark == PMT_MARK_SPAWN) {
-        pmt_spawning = kind == PMT_C_CALL;
+        pmt_spawning = kind == PMT_C_CALL ? r->generation : 0;
     }
     else if (kind == PMT_C_CALL && mark == PMT_MARK_THREAD && pmt_engine_installed != NULL) {
         pmt_engine_installed->before_thread();
@@ -44,7 +45,10 @@ void pmt_event_special(pmt_recorder *r, pmt_mark mark, pmt_kind kind)
 bool pmt_event_attend(pmt_recorder *r, uint64_t now, pmt_kind kind, const PyMethodDef *def)
 {
     if (r->state == PMT_FAILED && kind == PMT_C_CALL) {
-        pmt_event_special(r, pmt_mark_of(def), kind); /* what was recorded before is to be in the file */
+        pmt_mark mark = pmt_mark_of(def);
+        if (mark == PMT_MARK_EXIT || mark == PMT_MARK_EXEC) {
+            leave(r, mark); /* what was recorded before is to be in the file */
+        }
     }
     if (r->state != PMT_PARKED) {
         return false;

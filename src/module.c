@@ -3,6 +3,7 @@
 #include "children.h"
 #include "compat.h"
 #include "engine.h"
+#include "environment.h"
 #include "info.h"
 #include "launcher.h"
 #include "process.h"
@@ -80,7 +81,7 @@ static int module_exec(PyObject *module)
         return -1;
     }
     threads_ready = true;
-    if (pmt_pysites_init() < 0 || pmt_process_init() < 0 || pmt_callbacks_init(module) < 0 ||
+    if (pmt_environment_init(module) < 0 || pmt_pysites_init() < 0 || pmt_process_init() < 0 || pmt_callbacks_init(module) < 0 ||
         pmt_monitoring_init(module) < 0) {
         return -1;
     }

@@ -1,7 +1,7 @@
 #include "process.h"
 
 pmt_recorder *pmt_active;
-__thread bool pmt_spawning __attribute__((tls_model("initial-exec")));
+__thread uint32_t pmt_spawning __attribute__((tls_model("initial-exec")));
 pmt_marked pmt_marks[PMT_PLACES];
 PyCodeObject *pmt_hidden[PMT_PLACES];
 

@@ -7,7 +7,8 @@
 #include "core/recorder.h"
 
 extern pmt_recorder *pmt_active; /* outer ones hang on it */
-extern __thread bool pmt_spawning __attribute__((tls_model("initial-exec"))); /* within _posixsubprocess.fork_exec */
+/* Generation of the recording that saw this thread enter _posixsubprocess.fork_exec, 0: it is not within. */
+extern __thread uint32_t pmt_spawning __attribute__((tls_model("initial-exec")));
 
 typedef enum pmt_mark {
     PMT_MARK_NONE,

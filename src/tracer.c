@@ -208,6 +208,7 @@ static int open_recorder(pmt_tracer *t, const pmt_recorder *parent, pmt_recorder
         return -1;
     }
     const char *path = t->absolute;
+    pmt_member_begins(path == NULL || access(path, F_OK) == 0 ? "" : path); /* an empty file of that name will be ours */
     rc = pmt_recorder_create(r, &path);
     if (rc < 0) {
         raise_about(rc, r, path);
@@ -216,6 +217,7 @@ static int open_recorder(pmt_tracer *t, const pmt_recorder *parent, pmt_recorder
     }
     char *text = NULL;
     if (t->options.has_file) {
+        pmt_member_begins(r->output.path);
         text = pmt_header_text(r, t->message == NULL ? "" : PyBytes_AS_STRING(t->message),
                                t->message == NULL ? 0 : (size_t)PyBytes_GET_SIZE(t->message),
                                t->why, &n);
@@ -330,7 +332,6 @@ int pmt_tracer_start(pmt_tracer *t)
         }
         pmt_recorder_suspend(outer);
     }
-    pmt_member_begins(t->absolute);
     int rc = open_recorder(t, NULL, &r);
     if (rc == 0 && pmt_active != outer) { /* the GIL was free while the file was opened */
         discard(r);
@@ -346,13 +347,11 @@ int pmt_tracer_start(pmt_tracer *t)
     }
     own(t, r);
     r->outer = outer;
-    t->recorder = r;
-    int published = pmt_environment_publish(t);
+    int published = pmt_environment_publish(t, r);
     family = family < 0 ? family : published;
     /* From here on events are r's: nothing of ours runs as Python after the engine is in. */
     bool alone = outer == NULL || pmt_engine_installed != t->engine;
     if (alone && engage(t, r) < 0) {
-        t->recorder = NULL;
         pmt_environment_withdraw(t);
         pmt_children_refused(t);
         discard(r);
@@ -362,6 +361,7 @@ int pmt_tracer_start(pmt_tracer *t)
         }
         return -1;
     }
+    t->recorder = r;
     t->started = true;
     Py_INCREF(t); /* while it runs */
     pmt_recorder_begin(r, pmt_next_generation());
@@ -372,7 +372,7 @@ int pmt_tracer_start(pmt_tracer *t)
     pmt_member_began(r);
     if (family < 0) {
         char line[160];
-        snprintf(line, sizeof line, "children are not recorded: /dev/shm: %s", strerror(-family));
+        snprintf(line, sizeof line, "Pythons that it starts are not recorded: %s", strerror(-family));
         pmt_recorder_text(r, line, strlen(line));
     }
     return 0;
@@ -389,23 +389,32 @@ int pmt_tracer_fork(pmt_tracer *t, pmt_recorder *parent)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pmt_family_enter(&pmt_our_family);
     t->absolute = further_name(t);
-    pmt_member_begins(t->absolute);
     t->options.path = t->absolute;
     t->options.open_flags = PMT_OPEN_UNIQUE;
     if (t->absolute == NULL) {
         PyErr_NoMemory();
     }
-    if (t->absolute == NULL || open_recorder(t, parent, &r) < 0) {
+    Py_INCREF(t); /* while it runs */
+    int rc = t->absolute == NULL ? -1 : open_recorder(t, parent, &r);
+    if (rc == 0 && pmt_active != parent) { /* the GIL was free: a thread that another hook started */
+        discard(r);
+        PyErr_SetString(PyExc_RuntimeError, "another thread began to record meanwhile");
+        rc = -1;
+    }
+    if (rc < 0) {
         pmt_children_refused(t);
         PyErr_Clear();
         free(t->absolute);
         t->absolute = first_of_parent;
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         pmt_exc_restore(saved);
+        Py_DECREF(t);
         return -1;
     }
     free(first_of_parent);
-    Py_INCREF(t); /* while it runs */
+    for (pmt_recorder *outer = parent->outer; outer != NULL; outer = outer->outer) {
+        pmt_environment_inherit(t, outer->owner);
+    }
     drop_inherited();
     own(t, r);
     t->recorder = r;

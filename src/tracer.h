@@ -20,7 +20,7 @@ typedef struct pmt_tracer {
     PyObject *beside;        /* the first file of that run */
     PyObject *program;       /* {name} */
     char *template, *first;  /* owned (malloc), absolute; the run's first file */
-    PyObject *variable, *variable_was, *entry, *path_was; /* os.environ while published */
+    PyObject *environ, *variable, *variable_was, *python_path, *python_path_was; /* while published, see environment.c */
     char why[160];           /* why this engine */
     pmt_recorder *recorder;  /* owned; NULL: not started, or ended */
     PyObject *stats, *growth; /* of an ended recording */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/template.h"
+#include "environment.h"
 #include "finish.h"
 #include "process.h"
 
@@ -303,10 +304,7 @@ static void tracer_dealloc(PyObject *self)
     Py_XDECREF(t->family);
     Py_XDECREF(t->beside);
     Py_XDECREF(t->program);
-    Py_XDECREF(t->variable);
-    Py_XDECREF(t->variable_was);
-    Py_XDECREF(t->entry);
-    Py_XDECREF(t->path_was);
+    pmt_environment_forget(t);
     free(t->template);
     free(t->first);
     free(t->absolute);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/io.h"
 
 #define MAGIC "PMTFAM01"
 #define FOLDER "/dev/shm"
@@ -38,14 +39,22 @@ static int map(pmt_family *f, int fd)
     return f->s == NULL ? -errno : 0;
 }
 
+static unsigned long pid_namespace(void)
+{
+    struct stat st;
+    return stat("/proc/self/ns/pid", &st) == 0 ? (unsigned long)st.st_ino : 0;
+}
+
 /* What runs have left whose first process was killed: a file in memory, which nobody else takes away. */
 static void sweep(void)
 {
+    unsigned long here = pid_namespace();
     DIR *dir = opendir(FOLDER);
     for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
         long pid = 0;
+        unsigned long there = 0; /* one folder may be shared by containers with process numbers of their own */
         struct stat st;
-        if (sscanf(e->d_name, PREFIX "%ld_", &pid) == 1 && pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH &&
+        if (sscanf(e->d_name, PREFIX "%ld_%lu_", &pid, &there) == 2 && pid > 0 && there == here && kill((pid_t)pid, 0) < 0 && errno == ESRCH &&
             fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid == geteuid() && S_ISREG(st.st_mode)) {
             unlinkat(dirfd(dir), e->d_name, 0);
         }
@@ -58,13 +67,13 @@ static void sweep(void)
 int pmt_family_create(pmt_family *f)
 {
     sweep();
-    snprintf(f->path, sizeof f->path, FOLDER "/" PREFIX "%ld_XXXXXX", (long)getpid());
+    snprintf(f->path, sizeof f->path, FOLDER "/" PREFIX "%ld_%lu_XXXXXX", (long)getpid(), pid_namespace());
     int fd = mkostemp(f->path, O_CLOEXEC);
     if (fd < 0) {
         f->path[0] = '\0';
         return -errno;
     }
-    int rc = -posix_fallocate(fd, 0, (off_t)sizeof *f->s); /* a full /dev/shm is an error now, no SIGBUS later */
+    int rc = pmt_reserve(fd, sizeof *f->s); /* a full /dev/shm is an error now, no SIGBUS later */
     rc = rc < 0 ? rc : map(f, fd);
     close(fd);
     if (rc < 0) {
@@ -153,6 +162,13 @@ void pmt_family_say(pmt_family *f, pmt_member_state state, const char *path, con
     if (f->s == NULL || f->me == NULL || f->me_pid != (long)getpid()) {
         return;
     }
+    if (f->me->pid != (uint32_t)getpid()) { /* its recording had ended, and the slot was given to another */
+        f->me_pid = 0;
+        pmt_family_enter(f);
+        if (f->me == NULL) {
+            return;
+        }
+    }
     if (path != NULL) {
         snprintf(f->me->path, sizeof f->me->path, "%s", strlen(path) < sizeof f->me->path ? path : "");
     }
@@ -198,8 +214,9 @@ uint32_t pmt_family_unnoted(const pmt_family *f)
 
 char *pmt_family_lines(const pmt_family *f)
 {
-    int fd = f->path[0] == '\0' ? -1 : open(f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    off_t begin = (off_t)sizeof *f->s, n = fd < 0 ? 0 : lseek(fd, 0, SEEK_END) - begin;
+    int fd = f->path[0] == '\0' ? -1 : open(f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    struct stat st;
+    off_t begin = (off_t)sizeof *f->s, n = fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ? 0 : st.st_size - begin;
     n = n > MOST_LINES ? MOST_LINES : n;
     char *text = n > 0 ? malloc((size_t)n + 1) : NULL;
     ssize_t done = text == NULL ? 0 : pread(fd, text, (size_t)n, begin);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +24,15 @@ char *pmt_path_beside(const char *path, const char *suffix)
         memcpy(name + n, suffix, m);
     }
     return name;
+}
+
+int pmt_reserve(int fd, size_t n)
+{
+    struct rlimit most;
+    if (getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur < n) {
+        return -EFBIG; /* the kernel would send SIGXFSZ as well */
+    }
+    return -posix_fallocate(fd, 0, (off_t)n);
 }
 
 int pmt_output_init(pmt_output *o, const char *path, unsigned flags)

@@ -32,6 +32,7 @@ extern ssize_t (*pmt_sys_write)(int fd, const void *p, size_t n); /* write(2); t
 
 char *pmt_path_beside(const char *path, const char *suffix); /* path and suffix in one, malloc'ed; NULL: no memory */
 
+int pmt_reserve(int fd, size_t n); /* room on the disk for the first n bytes: 0 or -errno, and never a signal */
 int pmt_output_init(pmt_output *o, const char *path, unsigned flags); /* 0 or -errno; looks whether it is special */
 void pmt_output_free(pmt_output *o);                                  /* does not close */
 int pmt_output_create(pmt_output *o); /* a regular file, closed again: its name is known, opening goes on with it; 0 or -errno */

@@ -357,8 +357,10 @@ void pmt_recorder_forget(pmt_recorder *r)
 void pmt_recorder_forked(pmt_recorder *r)
 {
     for (; r != NULL; r = r->outer) {
-        r->was = r->state;
+        r->was = r->state != PMT_OFF ? r->state : r->was; /* its children's, too, unless it records */
         r->state = PMT_OFF;
+        r->writer.running = false; /* a thread of the parent's */
+        r->pid = 0;                /* of no process here, whatever its number */
     }
 }
 

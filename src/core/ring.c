@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/futex.h"
+#include "core/io.h"
 
 #define PRODUCER_WAIT_NS 50000000 /* a bound only: the writer wakes the producer */
 
@@ -21,9 +22,9 @@ int pmt_ring_init(pmt_ring *r, pmt_arena *a, uint32_t words, int fd)
     }
     else {
         /* Every page gets its place on the disk now: one that is full must not be a SIGBUS later. */
-        int rc = posix_fallocate(fd, 0, (off_t)bytes);
-        if (rc != 0) {
-            return -rc;
+        int rc = pmt_reserve(fd, bytes);
+        if (rc < 0) {
+            return rc;
         }
         r->s = pmt_arena_map_file(a, bytes, fd);
     }

@@ -14,7 +14,7 @@ static pmt_recorder *made(pmt_log log, bool file, const char *clock)
                      .clock = clock, .unshare = true, .path = FILE_NAME};
     unlink(FILE_NAME);
     const char *path;
-    CHECK_INT(pmt_recorder_new(&r, &o, world_thread), 0);
+    CHECK_INT(pmt_recorder_new(&r, &o, world_thread, NULL), 0);
     CHECK_INT(pmt_recorder_create(r, &path), 0);
     CHECK_INT(pmt_recorder_open(r, HEAD, strlen(HEAD)), 0);
     pmt_recorder_begin(r, 1);
@@ -333,13 +333,13 @@ static void failing(void)
     ended(r);
 
     pmt_options o = {.log = PMT_LOG_ALL, .has_file = true, .unshare = true, .path = "no/such/folder.log"};
-    CHECK_INT(pmt_recorder_new(&r, &o, world_thread), 0);
+    CHECK_INT(pmt_recorder_new(&r, &o, world_thread, NULL), 0);
     const char *path;
     CHECK_INT(pmt_recorder_create(r, &path), -ENOENT);
     CHECK(path == r->output.path);
     pmt_recorder_free(r);
     o.path = ".";
-    CHECK_INT(pmt_recorder_new(&r, &o, world_thread), -EISDIR);
+    CHECK_INT(pmt_recorder_new(&r, &o, world_thread, NULL), -EISDIR);
     CHECK(r == NULL);
     pmt_recorder_free(NULL);
 }

@@ -254,6 +254,8 @@ if sys.argv[2] == "handled":
     signal.signal(getattr(signal, name), handler)
 elif name == "SIGINT":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background has it ignored
+else:
+    signal.signal(getattr(signal, name), signal.SIG_DFL)
 for n in range(100):
     last()
 signal.raise_signal(getattr(signal, name))
