@@ -13,6 +13,7 @@ from cpython import compare, modules
 pytestmark = pytest.mark.not_sanitized
 
 
+@pytest.mark.slow_once
 @pytest.mark.parametrize("module", modules.SHORT)
 def test_same_results(tmp_path: Path, module: str) -> None:
     # GIVEN a module of CPython's tests

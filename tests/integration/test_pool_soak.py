@@ -124,6 +124,7 @@ class Pool:
         path.unlink()
 
 
+@pytest.mark.slow_once
 @pytest.mark.parametrize("suffix", ["pmt", "log"])
 def test_pool(tmp_path: Path, suffix: str) -> None:
     # GIVEN a pool of forked workers that return, exit, raise, exec, crash and are killed
