@@ -23,13 +23,15 @@ def recorded(members: Iterable[Member]) -> list[Member]:
 
 
 def not_recorded(members: Iterable[Member]) -> list[Member]:
-    found = []
+    found: list[Member] = []
     for member in members:
-        pid, parent, state, path, reason, alive = member
+        pid, parent, state, path, _, alive = member
         if state == "beginning" and not alive:
             found.append((pid, parent, state, path, "it ended before its recording began", alive))
         elif state == "recording" and not alive and path is None:
-            found.append((pid, parent, state, path, "it was cut, and its path is too long to be noted: recover it", alive))
+            found.append(
+                (pid, parent, state, path, "cut, and its path is too long to be noted: recover it", alive)
+            )
         elif state in ("failed", "refused"):
             found.append(member)
     return found
@@ -72,7 +74,7 @@ def recover_left_overs(members: Iterable[Member], recover: Recover) -> dict[str,
 
 
 def _may_be_written(path: str) -> bool:
-    """The path comes from a process that may have fewer rights than this one: no links, and one owner for both files."""
+    """A process with fewer rights than this one may have named the path: no links, one owner for both files."""
     try:
         file, ring = os.lstat(path), os.lstat(f"{path}.ring")
     except OSError:
