@@ -29,9 +29,7 @@ def not_recorded(members: Iterable[Member]) -> list[Member]:
         if state == "beginning" and not alive:
             found.append((pid, parent, state, path, "it ended before its recording began", alive))
         elif state == "recording" and not alive and path is None:
-            found.append(
-                (pid, parent, state, path, "cut, and its path is too long to be noted: recover it", alive)
-            )
+            found.append((pid, parent, state, path, "cut, and its path is too long to be noted: recover it", alive))
         elif state in ("failed", "refused"):
             found.append(member)
     return found
