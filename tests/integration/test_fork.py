@@ -382,6 +382,161 @@ def test_child_that_is_killed(run_child: RunChild, tmp_path: Path, number: str) 
     assert not list(tmp_path.glob("*.ring")) and not list(tmp_path.glob("*.sites"))
 
 
+def test_fork_in_c(run_child: RunChild, tmp_path: Path) -> None:
+    # GIVEN a library that forks without a word to Python, and whose child forks by Python
+    source = (
+        HEAD
+        + """
+    import ctypes
+
+    fork = ctypes.PyDLL(None).fork
+    with pymemtrace.trace(path, log="all") as recording:
+        child = fork()
+        if child == 0:
+            signal.alarm(20)  # were it to wait for a thread that it does not have
+            grandchild = os.fork()
+            in_child(1)
+            if grandchild == 0:
+                os._exit(3)
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
+        _, status = os.waitpid(child, 0)
+        in_parent(1)
+    report(status=status)
+    """
+    )
+    # WHEN
+    done = run_child(source, tmp_path / "job.log")
+    # THEN neither hangs, and the parent's file has its own events only
+    assert done.result["status"] == 3 << 8
+    assert (calls(tmp_path / "job.log", "in_parent"), calls(tmp_path / "job.log", "in_child")) == (1, 0)
+
+
+def test_fork_in_a_hook(run_child: RunChild, tmp_path: Path) -> None:
+    # GIVEN a module whose function for after a fork forks itself, once
+    source = (
+        HEAD
+        + """
+    def hook():
+        if not once:
+            once.append(1)
+            child = os.fork()
+            if child:
+                os.waitpid(child, 0)
+
+    once = []
+    os.register_at_fork(after_in_child=hook)
+    with pymemtrace.trace(path, log="all") as recording:
+        child = os.fork()
+        if child == 0:
+            in_child(1)
+            os._exit(0)
+        os.waitpid(child, 0)
+    report(child=child)
+    """
+    )
+    # WHEN
+    done = run_child(source, tmp_path / "job.log", options=("-X", "faulthandler"))
+    # THEN both have a file
+    files = sorted(tmp_path.glob("job_*.log"))
+    assert len(files) == 2 and tmp_path / f"job_{done.result['child']}.log" in files
+    assert [calls(path, "in_child") for path in files] == [1, 1]
+
+
+def test_fork_after_a_recording_that_failed(run_child: RunChild, tmp_path: Path) -> None:
+    # GIVEN a recording whose file was removed, in which the program starts another; then one that is well
+    source = (
+        HEAD
+        + """
+    import subprocess
+    import warnings
+
+    warnings.simplefilter("ignore")
+    with pymemtrace.trace(path + ".removed", log="all") as failing:
+        os.unlink(path + ".removed")
+        for n in range(300000):
+            in_parent(n)
+        failed = repr(failing.error)
+        subprocess.run(["true"], check=True, preexec_fn=int)
+    with pymemtrace.trace(path, log="all"):
+        child = os.fork()
+        if child == 0:
+            in_child(1)
+            os._exit(0)
+        os.waitpid(child, 0)
+    report(child=child, error=repr(failing.error))
+    """
+    )
+    # WHEN
+    done = run_child(source, tmp_path / "job.log", options=("-X", "faulthandler"))
+    # THEN children of the second are recorded
+    assert done.result["error"] != "None"
+    assert calls(tmp_path / f"job_{done.result['child']}.log", "in_child") == 1
+
+
+def test_files_must_be_small(run_child: RunChild, tmp_path: Path) -> None:
+    # GIVEN a program that may write small files only, and dies by the signal about that
+    source = (
+        HEAD
+        + """
+    import resource
+
+    with pymemtrace.trace(path, log="all") as recording:
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+            grandchild = os.fork()
+            in_child(1)
+            os._exit(0 if grandchild == 0 else os.waitpid(grandchild, 0)[1])
+        _, status = os.waitpid(child, 0)
+    report(status=status, child=child)
+    """
+    )
+    # WHEN
+    done = run_child(source, tmp_path / "job.log", options=("-X", "faulthandler"))
+    # THEN it is never ours that is too large
+    assert done.result["status"] == 0
+    assert calls(tmp_path / f"job_{done.result['child']}.log", "in_child") == 1
+    assert len(list(tmp_path.glob("job_*.log"))) == 2
+
+
+def test_starts_that_race(run_child: RunChild, tmp_path: Path) -> None:
+    # GIVEN threads that begin recordings with children at the same time
+    source = """
+        import os
+        import sys
+        import threading
+        import pymemtrace
+        from support.child import report
+
+        def starts(number):
+            for n in range(60):
+                try:
+                    with pymemtrace.trace(f"{sys.argv[1]}.{number}.{n}"):
+                        for _ in range(2000):
+                            pass
+                    done.append(1)
+                except RuntimeError:
+                    refused.append(1)
+
+        done, refused = [], []
+        before = {name: os.environ.get(name) for name in ("PYMEMTRACE", "PYTHONPATH")}
+        sys.setswitchinterval(1e-6)
+        threads = [threading.Thread(target=starts, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        after = {name: os.environ.get(name) for name in before}
+        report(done=len(done), refused=len(refused), same=before == after)
+    """
+    # WHEN
+    done = run_child(source, tmp_path / "race")
+    # THEN each is or is not, and os.environ is as it was
+    assert done.result["done"] + done.result["refused"] == 240 and done.result["done"] > 0
+    assert done.result["same"] is True
+
+
 @pytest.mark.parametrize("suffix", ["log", "pmt"])
 def test_children_killed_at_random(run_child: RunChild, tmp_path: Path, suffix: str) -> None:
     # GIVEN fifty children that count their calls in a page of their own, killed at random moments

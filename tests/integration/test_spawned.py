@@ -361,6 +361,24 @@ def test_no_children(folder: Path) -> None:
     assert [path.name for path in folder.glob("*.log")] == ["job.log"]
 
 
+def test_no_children_within_a_run_that_has_them(folder: Path) -> None:
+    # GIVEN a program under `run` that begins a recording without children of its own, and starts others meanwhile
+    source = """
+        import os, subprocess, sys
+        import pymemtrace
+
+        command = [sys.executable, "-c", "import os; print('PYMEMTRACE' in os.environ)"]
+        with pymemtrace.trace("inner.log", children=False):
+            subprocess.run(command, check=True)
+        subprocess.run(command, check=True)
+        """
+    # WHEN
+    done = recorded(folder, source, "-q")
+    # THEN those are not recorded, later ones are
+    assert done.stdout.split() == ["False", "True"]
+    assert len(list(folder.glob("*.log"))) == 3
+
+
 @pytest.mark.parametrize("output", [["-o", "/dev/null"], ["--log", "none"]])
 def test_no_file_no_children(folder: Path, output: list[str]) -> None:
     write(folder, SPAWN.replace("*OPTIONS, ", ""))
