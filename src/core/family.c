@@ -26,7 +26,8 @@ typedef struct pmt_family_shared {
     uint64_t root_start;
     _Atomic uint32_t entered; /* processes so far; the root is number 0 */
     _Atomic uint32_t unnoted;
-    char reserved[4096 - 32];
+    _Atomic uint32_t cursor;  /* where the search for a slot begins */
+    char reserved[4096 - 36];
     pmt_member members[PMT_FAMILY_SLOTS];
 } pmt_family_shared;
 
@@ -125,15 +126,31 @@ bool pmt_family_root(const pmt_family *f)
     return start == 0 || start == f->s->root_start; /* 0: no descriptor is left to look */
 }
 
+/* Its file is whole, or it was killed and somebody has brought back what it left: nothing about it needs to be said. */
+static bool nothing_left(const pmt_member *m, uint32_t state)
+{
+    char ring[sizeof m->path + 8];
+    if (state == PMT_MEMBER_RECORDING && !pmt_family_alive(m) && m->path[0] != '\0') {
+        snprintf(ring, sizeof ring, "%.*s.ring", (int)sizeof m->path - 1, m->path);
+        return access(ring, F_OK) < 0 && errno == ENOENT;
+    }
+    return state == PMT_MEMBER_ENDED;
+}
+
 static pmt_member *take_slot(pmt_family_shared *s, uint32_t seq)
 {
     if (seq < PMT_FAMILY_SLOTS) {
         return &s->members[seq];
     }
-    for (uint32_t i = 1; i < PMT_FAMILY_SLOTS; i++) { /* of one whose file is whole, and about whom nothing is left to say */
-        uint32_t ended = PMT_MEMBER_ENDED;
-        if (atomic_compare_exchange_strong(&s->members[i].state, &ended, PMT_MEMBER_NONE)) {
-            return &s->members[i];
+    for (uint32_t tried = 1; tried < PMT_FAMILY_SLOTS; tried++) {
+        pmt_member *m = &s->members[1 + atomic_fetch_add(&s->cursor, 1) % (PMT_FAMILY_SLOTS - 1)];
+        uint32_t state = atomic_load(&m->state), pid = m->pid;
+        if (state != PMT_MEMBER_NONE && nothing_left(m, state) &&
+            atomic_compare_exchange_strong(&m->state, &state, PMT_MEMBER_NONE)) {
+            if (m->pid == pid) {
+                return m;
+            }
+            atomic_store(&m->state, state); /* another was faster, and has it already */
         }
     }
     atomic_fetch_add(&s->unnoted, 1);

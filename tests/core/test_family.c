@@ -58,6 +58,15 @@ static void more_than_there_is_room(void)
             f.me_pid = 0;
             pmt_family_enter(&f);
             pmt_family_say(&f, i == 7 ? PMT_MEMBER_ENDED : PMT_MEMBER_REFUSED, NULL, "no");
+            if (i == 8) { /* one that is killed, and was recovered; then one that was not */
+                f.me->pid_start = 1;
+                pmt_family_say(&f, PMT_MEMBER_RECORDING, "/does/not/exist", NULL);
+            }
+            if (i == 9) {
+                f.me->pid_start = 1;
+                close(open("left.ring", O_CREAT | O_WRONLY, 0600));
+                pmt_family_say(&f, PMT_MEMBER_RECORDING, "left", NULL);
+            }
         }
         _exit(f.seq == PMT_FAMILY_SLOTS + 9 ? 0 : 1);
     }
@@ -65,8 +74,8 @@ static void more_than_there_is_room(void)
     while (pmt_family_next(&f, &at, &m)) {
         count += m.state == PMT_MEMBER_REFUSED;
     }
-    CHECK_INT(count, PMT_FAMILY_SLOTS - 1); /* the one that had ended gave up its slot */
-    CHECK_INT(pmt_family_unnoted(&f), 9);
+    CHECK_INT(count, PMT_FAMILY_SLOTS - 2); /* the two of whom nothing was left to say gave up their slots */
+    CHECK_INT(pmt_family_unnoted(&f), 8);
     pmt_family_remove(&f);
 }
 
