@@ -122,7 +122,7 @@ ASAN_COPY := src pymemtrace tests examples benchmarks $(wildcard docs tools) set
 ASAN_LIBRARIES = $(foreach name,libasan.so libubsan.so libstdc++.so.6,$(filter /%,$(shell $(CC) -print-file-name=$(name))))
 
 # What drives the extension; the launcher's tests compare output, which a sanitizer would change.
-ASAN_TESTS := $(foreach name,events threads fork_off layout profilers scale memory descriptors capture capture_errors,\
+ASAN_TESTS := $(foreach name,events threads fork fork_off layout profilers scale memory descriptors capture capture_errors,\
 	tests/integration/test_$(name).py) tests/unit/test_capture_reader.py
 
 asan: asan-core asan-python ## the core's tests, then the extension's, under ASan and UBSan
