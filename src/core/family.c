@@ -186,8 +186,9 @@ void pmt_family_say(pmt_family *f, pmt_member_state state, const char *path, con
             return;
         }
     }
-    if (path != NULL) {
-        snprintf(f->me->path, sizeof f->me->path, "%s", strlen(path) < sizeof f->me->path ? path : "");
+    path = path == NULL ? f->me->path : strlen(path) < sizeof f->me->path ? path : "";
+    if (strcmp(path, f->me->path) != 0) { /* what is there already is never in pieces: a kill may come at any moment */
+        snprintf(f->me->path, sizeof f->me->path, "%s", path);
     }
     if (reason != NULL) {
         snprintf(f->me->reason, sizeof f->me->reason, "%s", reason);

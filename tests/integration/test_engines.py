@@ -344,7 +344,7 @@ def test_a_forked_child_is_not_monitored(run_child: RunChild, tmp_path: Path) ->
         HEAD
         + """
     import os
-    with pymemtrace.trace(path, log="all", engine="monitoring") as recording:
+    with pymemtrace.trace(path, log="all", engine="monitoring", children=False) as recording:
         child = os.fork()
         if child == 0:
             tools = [sys.monitoring.get_tool(tool) for tool in range(6)]
