@@ -23,6 +23,7 @@ class Tracer:
         family: path of the family file of a run that this process joins.
         beside: the first file of that run.
         program: what {name} stands for in `path`; None: "python".
+        sample: seconds between two samples of memory and CPU time, in NAME.rss beside NAME.log; None: none.
 
     Raises:
         ValueError: an unknown option value, a negative threshold, options that exclude each other.
@@ -46,6 +47,7 @@ class Tracer:
         family: str | None = None,
         beside: str | None = None,
         program: str | None = None,
+        sample: float | None = None,
     ) -> None: ...
     def start(self) -> None:
         """Open the output and record from the caller's next event on.
@@ -83,6 +85,63 @@ class Tracer:
     @property
     def error(self) -> OSError | None: ...
 
+class Sampler:
+    """This process's memory and CPU time at regular intervals, by a thread that never takes the GIL (docs/samples.md).
+
+    Args:
+        path: the file, a template as for Tracer; None: `{time}_{pid}.rss` in the current directory.
+        interval: seconds between two samples, 0.001 to 86400.
+        pss_interval: least seconds between two readings of PSS and USS; 0: none.
+        overwrite, unique, program: as for Tracer.
+
+    Raises:
+        ValueError, TypeError: an argument that cannot be used, by name.
+    """
+
+    def __init__(
+        self,
+        path: str | bytes | None = None,
+        *,
+        interval: float = 0.25,
+        pss_interval: float = 1.0,
+        overwrite: bool = False,
+        unique: bool = False,
+        program: str | None = None,
+    ) -> None: ...
+    def start(self) -> None:
+        """Open the file, write header and first sample, start the thread.
+
+        Raises: FileExistsError, PermissionError, other OSError with the path; RuntimeError when started before.
+        """
+
+    def stop(self) -> OSError | None:
+        """One more sample, then end. A second call does nothing. Returns `error`; never raises."""
+
+    def __enter__(self) -> Sampler: ...
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        """stop(); one RuntimeWarning if sampling had ended by an error."""
+
+    def stats(self) -> dict[str, Any]:
+        """What was sampled so far: path, interval and seconds, ticks and missed, rss_first, rss_peak and rss_last in
+        bytes, error. Empty before the start."""
+
+    @property
+    def path(self) -> str | None: ...  # absolute once started
+    @property
+    def running(self) -> bool: ...  # in this process
+    @property
+    def ticks(self) -> int: ...  # samples written
+    @property
+    def missed(self) -> int: ...  # ticks that were not made
+    @property
+    def error(self) -> OSError | None: ...
+
+def write_marker(text: str) -> bool:
+    """A named mark in the file of every running sampler, now; it is there when this returns.
+
+    Returns whether there is one. Raises: TypeError.
+    """
+
 class Profile:
     """The established interface: a context manager that logs RSS changes.
 
@@ -118,7 +177,7 @@ class CaptureReader:
     def peaks(self) -> list[tuple[int, int, str, int, str]]:
         """Temporaries that lifted the peak: (bytes, event before which it was seen, file, line, function charged)."""
 
-    def tree(self) -> dict[str, Any]:
+    def tree(self, timeline: int = 0) -> dict[str, Any]:
         """The calling-context tree by the charging rule.
 
         Columns, lists with an item a node; a parent stands before its children, and the first four nodes are all, what
@@ -126,7 +185,13 @@ class CaptureReader:
         `function`, `is_c`, `calls`, `up`, `down`, `peak` (bytes), `seconds`; `net_inclusive`, `up_inclusive`,
         `down_inclusive`, `peak_inclusive`, `seconds_inclusive`.
         Totals: `events`, `unmatched`, `skipped`, `returns_before` (counts), `rss_first`, `rss_last`, `rss_peak`,
-        `foreign` (bytes), `total_seconds`.
+        `foreign` (bytes), `total_seconds`. `why` and `end` as below, of the same pass;
+        `thread_names` (thread number -> name) of those that were known at its end.
+
+        timeline: 16 to 1,048,576: also RSS over time in at most so many moments, `timeline`: a list of (seconds since
+        the first event, RSS or peak in bytes, is it the peak of a temporary, index of the node that had run until then,
+        thread); and the columns `at_peak` and `at_peak_inclusive`: net bytes up to the moment when RSS, or a temporary,
+        was highest. 0: neither.
         """
 
     def totals(self) -> list[tuple[str, int, str, int, int]] | None:
@@ -213,12 +278,12 @@ def bare_call(target: CodeType | Callable[..., Any], namespace: Mapping[str, Any
 def run_main(
     target: CodeType | Callable[..., Any],
     namespace: Mapping[str, Any] | tuple[Any, ...],
-    tracer: Tracer,
+    what: Tracer | Sampler,
     at_end: Callable[[], None],
 ) -> NoReturn:
-    """Start `tracer`, run `target` as bare_call() does, end the process as the interpreter would.
+    """Start a recording or a sampler, run `target` as bare_call() does, end the process as the interpreter would.
 
     An uncaught exception is shown by sys.excepthook; SystemExit and KeyboardInterrupt end the process as usual.
-    The recording is stopped after the program's last atexit function, then at_end() is called (in this process only,
+    It is stopped after the program's last atexit function, then at_end() is called (in this process only,
     never in a forked child).
     """

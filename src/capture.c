@@ -9,6 +9,7 @@
 
 #include "capture_tree.h"
 #include "core/format.h"
+#include "core/history.h"
 #include "reading.h"
 
 #define CACHED_SITES 4096u   /* a power of two */
@@ -302,21 +303,10 @@ static int scan_blocks(scan *s) /* 0; -errno; 1: there is an exception */
     return bad != 0 ? 1 : rc;
 }
 
-static PyObject *text_or_none(const char *text, size_t n)
-{
-    if (text == NULL) {
-        Py_RETURN_NONE;
-    }
-    return pmt_text_of(text, n);
-}
-
 static int scan_keep(capture *c, scan *s) /* 0, or -1 with an exception */
 {
-    const pmt_reader *r = &s->reader;
-    bool cut = r->why[0] != '\0', complete = r->complete && !cut;
-    const char *why = cut ? r->why : "is cut: it has no end";
-    PyObject *end = text_or_none(r->end_text, r->end_len);
-    PyObject *reason = complete ? text_or_none(NULL, 0) : pmt_why_text(why, path_of(c));
+    PyObject *end = pmt_end_of(&s->reader);
+    PyObject *reason = pmt_why_of(&s->reader, path_of(c));
     if (end == NULL || reason == NULL || c->scanned) { /* scanned: by another thread meanwhile */
         Py_XDECREF(end);
         Py_XDECREF(reason);
@@ -324,7 +314,7 @@ static int scan_keep(capture *c, scan *s) /* 0, or -1 with an exception */
     }
     c->end = end;
     c->why = reason;
-    c->complete = complete;
+    c->complete = reason == Py_None;
     c->threads = s->threads;
     c->peaks = s->peaks;
     s->threads = s->peaks = NULL;
@@ -445,9 +435,18 @@ static PyObject *capture_peaks(PyObject *self, PyObject *Py_UNUSED(args))
     return get_scanned(self, (void *)offsetof(capture, peaks));
 }
 
-static PyObject *capture_tree(PyObject *self, PyObject *Py_UNUSED(args))
+static PyObject *capture_tree(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    return pmt_capture_tree(path_of((capture *)self));
+    static char *keys[] = {"timeline", NULL};
+    long moments = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|l:tree", keys, &moments)) {
+        return NULL;
+    }
+    if (moments != 0 && (moments < (long)PMT_MIN_MOMENTS || moments > (long)PMT_MAX_MOMENTS)) {
+        return PyErr_Format(PyExc_ValueError, "timeline must be 0 or from %u to %u; it is %ld", PMT_MIN_MOMENTS,
+                            PMT_MAX_MOMENTS, moments);
+    }
+    return pmt_capture_tree(path_of((capture *)self), (uint32_t)moments);
 }
 
 static PyObject *capture_totals(PyObject *self, PyObject *Py_UNUSED(args))
@@ -468,7 +467,8 @@ static PyObject *capture_iter(PyObject *self)
 static PyMethodDef capture_methods[] = {
     {"events", capture_events, METH_NOARGS, "Iterator of (event, clock, what, file, line, function, RSS, dRSS, thread)."},
     {"peaks", capture_peaks, METH_NOARGS, "[(bytes, event at which it was seen, file, line, function), ...]"},
-    {"tree", capture_tree, METH_NOARGS, "The calling-context tree: a dict of columns, a list each, and of totals."},
+    {"tree", (PyCFunction)(void (*)(void))capture_tree, METH_VARARGS | METH_KEYWORDS,
+     "tree(timeline=0)\n\nThe calling-context tree: a dict of columns, a list each, and of totals."},
     {"totals", capture_totals, METH_NOARGS, "[(file, line, function, net bytes, times), ...] of the recorder, or None."},
     {"site_totals", capture_site_totals, METH_NOARGS, "[(what, file, line, function, events, bytes), ...], or None."},
     {NULL, NULL, 0, NULL},

@@ -10,24 +10,48 @@
 #include "reading.h"
 
 enum { PARENT, FILE_NAME, LINE, FUNCTION, IS_C, CALLS, UP, DOWN, PEAK, SECONDS, NET_ALL, UP_ALL, DOWN_ALL, PEAK_ALL,
-       SECONDS_ALL, COLUMNS };
+       SECONDS_ALL, AT_PEAK, AT_PEAK_ALL, COLUMNS };
+enum { WITHOUT_HISTORY = AT_PEAK }; /* columns */
 static const char *const column_names[COLUMNS] = {
     "parent", "file", "line", "function", "is_c", "calls", "up", "down", "peak", "seconds", "net_inclusive",
-    "up_inclusive", "down_inclusive", "peak_inclusive", "seconds_inclusive"};
+    "up_inclusive", "down_inclusive", "peak_inclusive", "seconds_inclusive", "at_peak", "at_peak_inclusive"};
 
-typedef struct sums {        /* inclusive, by node */
+typedef struct sums {        /* inclusive, by node; */
     int64_t *net, *up, *down, *peak;
     uint64_t *clock;
+    int64_t *at_peak, *at_peak_all; /* and, where there is a history, the node's own as well */
 } sums;
+
+static void sum_at_peak(const pmt_tree *t, sums *s)
+{
+    for (uint32_t i = 0; i < t->count; i++) {
+        const pmt_node *n = &t->nodes[i];
+        s->at_peak[i] = s->at_peak_all[i] =
+            pmt_history_at_peak(t->history, i, (int64_t)((uint64_t)n->up + (uint64_t)n->down));
+    }
+    for (uint32_t i = t->count; i-- > 1;) { /* children stand behind their parents */
+        int64_t *all = &s->at_peak_all[t->nodes[i].parent];
+        *all = (int64_t)((uint64_t)*all + (uint64_t)s->at_peak_all[i]);
+    }
+}
 
 static bool sums_of(const pmt_tree *t, sums *s) /* false: no memory; *s is to be freed in any case */
 {
     size_t n = (size_t)t->count + 1;
-    *s = (sums){malloc(n * 8), malloc(n * 8), malloc(n * 8), malloc(n * 8), malloc(n * 8)};
+    *s = (sums){malloc(n * 8), malloc(n * 8), malloc(n * 8), malloc(n * 8), malloc(n * 8), NULL, NULL};
     if (s->net == NULL || s->up == NULL || s->down == NULL || s->peak == NULL || s->clock == NULL) {
         return false;
     }
     pmt_tree_inclusive(t, s->net, s->up, s->down, s->peak, s->clock);
+    if (t->history == NULL) {
+        return true;
+    }
+    s->at_peak = malloc(n * 8);
+    s->at_peak_all = malloc(n * 8);
+    if (s->at_peak == NULL || s->at_peak_all == NULL) {
+        return false;
+    }
+    sum_at_peak(t, s);
     return true;
 }
 
@@ -38,6 +62,8 @@ static void sums_free(sums *s)
     free(s->down);
     free(s->peak);
     free(s->clock);
+    free(s->at_peak);
+    free(s->at_peak_all);
 }
 
 static PyObject *function_item(const pmt_dictionary *d, const pmt_node *n, int column)
@@ -90,6 +116,10 @@ static PyObject *tree_item(const tree_view *v, uint32_t i, int column)
         return PyLong_FromLongLong(s->peak[i]);
     case SECONDS_ALL:
         return PyFloat_FromDouble((double)s->clock[i] * v->unit);
+    case AT_PEAK:
+        return PyLong_FromLongLong(s->at_peak[i]);
+    case AT_PEAK_ALL:
+        return PyLong_FromLongLong(s->at_peak_all[i]);
     case FILE_NAME:
     case FUNCTION:
         return pmt_one_of(v->names, function_item(v->dictionary, n, column));
@@ -107,7 +137,8 @@ static int put_item(PyObject *dict, const char *key, PyObject *value) /* takes v
 
 static int put_columns(PyObject *dict, const tree_view *v)
 {
-    for (int column = 0; column < COLUMNS; column++) {
+    int columns = v->tree->history == NULL ? WITHOUT_HISTORY : COLUMNS;
+    for (int column = 0; column < columns; column++) {
         PyObject *list = PyList_New((Py_ssize_t)v->tree->count);
         for (uint32_t i = 0; list != NULL && i < v->tree->count; i++) {
             PyObject *item = tree_item(v, i, column);
@@ -143,16 +174,62 @@ static int put_totals(PyObject *dict, const pmt_tree *t)
     return put_item(dict, "total_seconds", PyFloat_FromDouble(t->seconds));
 }
 
-static PyObject *tree_dict(const pmt_tree *t, const pmt_dictionary *d)
+static PyObject *timeline_list(const pmt_tree *t) /* [(seconds, RSS, is it a peak, node, thread), ...] */
+{
+    const pmt_history *h = t->history;
+    pmt_moment *moments = malloc((h->room * PMT_MOMENTS_OF_BUCKET + 1) * sizeof *moments);
+    if (moments == NULL) {
+        return PyErr_NoMemory();
+    }
+    size_t n = pmt_history_moments(h, moments);
+    PyObject *list = PyList_New((Py_ssize_t)n);
+    for (size_t i = 0; list != NULL && i < n; i++) {
+        const pmt_moment *m = &moments[i];
+        double ns = m->ns - t->begun;
+        PyObject *item = Py_BuildValue("(dLOII)", ns > 0 ? ns / 1e9 : 0, (long long)m->rss, m->peak ? Py_True : Py_False,
+                                       (unsigned)m->node, (unsigned)m->thread);
+        if (item == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, (Py_ssize_t)i, item);
+    }
+    free(moments);
+    return list;
+}
+
+static PyObject *thread_names(const pmt_dictionary *d) /* number -> name, of those that have one at the end */
+{
+    PyObject *dict = PyDict_New();
+    for (uint32_t id = 0; dict != NULL && id < d->thread_high; id++) {
+        const pmt_thread_name *t = pmt_dictionary_thread(d, id);
+        if (t == NULL || t->len == 0) {
+            continue;
+        }
+        PyObject *tid = PyLong_FromUnsignedLong(t->tid);
+        PyObject *name = tid == NULL ? NULL : pmt_text_of(t->bytes, t->len);
+        if (name == NULL || PyDict_SetItem(dict, tid, name) < 0) {
+            Py_CLEAR(dict);
+        }
+        Py_XDECREF(tid);
+        Py_XDECREF(name);
+    }
+    return dict;
+}
+
+static PyObject *tree_dict(const pmt_tree *t, const pmt_reader *r, const char *path)
 {
     uint64_t span = t->clock_last - t->clock_first;
-    tree_view view = {.tree = t, .dictionary = d, .unit = span == 0 ? 0 : t->seconds / (double)span};
+    tree_view view = {.tree = t, .dictionary = &r->dictionary, .unit = span == 0 ? 0 : t->seconds / (double)span};
     PyObject *dict = NULL;
     if (!sums_of(t, &view.sums)) {
         PyErr_NoMemory();
     }
     else if ((view.names = PyDict_New()) != NULL && (dict = PyDict_New()) != NULL &&
-             (put_columns(dict, &view) < 0 || put_totals(dict, t) < 0)) {
+             (put_columns(dict, &view) < 0 || put_totals(dict, t) < 0 ||
+              put_item(dict, "why", pmt_why_of(r, path)) < 0 || put_item(dict, "end", pmt_end_of(r)) < 0 ||
+              put_item(dict, "thread_names", thread_names(&r->dictionary)) < 0 ||
+              (t->history != NULL && put_item(dict, "timeline", timeline_list(t)) < 0))) {
         Py_CLEAR(dict);
     }
     sums_free(&view.sums);
@@ -160,10 +237,11 @@ static PyObject *tree_dict(const pmt_tree *t, const pmt_dictionary *d)
     return dict;
 }
 
-PyObject *pmt_capture_tree(const char *path)
+PyObject *pmt_capture_tree(const char *path, uint32_t moments)
 {
     pmt_reader reader;
     pmt_tree tree;
+    pmt_history history = {0};
     PyObject *dict = NULL;
     int rc;
     if (pmt_reader_start(&reader, path) < 0) {
@@ -171,14 +249,18 @@ PyObject *pmt_capture_tree(const char *path)
     }
     Py_BEGIN_ALLOW_THREADS
     rc = pmt_tree_init(&tree);
+    if (rc == 0 && moments > 0 && (rc = pmt_history_init(&history, moments)) == 0) {
+        tree.history = &history;
+    }
     rc = rc < 0 ? rc : pmt_tree_read(&tree, &reader);
     Py_END_ALLOW_THREADS
     if (rc < 0) {
         pmt_reader_raise(rc, &reader, path);
     }
     else {
-        dict = tree_dict(&tree, &reader.dictionary);
+        dict = tree_dict(&tree, &reader, path);
     }
+    pmt_history_free(&history);
     pmt_tree_free(&tree);
     pmt_reader_close(&reader);
     return dict;

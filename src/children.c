@@ -112,9 +112,10 @@ PyObject *pmt_children_end(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args
 static const char *not_recorded(const pmt_recorder *parent) /* why the child of its process is not, NULL: it is */
 {
     const pmt_tracer *t = parent->owner;
+    bool failed = parent->was == PMT_FAILED && parent->error != -PMT_E_NO_THREAD; /* which is of the parent alone */
     return parent->was == PMT_OFF                                  ? ""
            : t->children == NULL || !parent->options.has_file    ? ""
-           : parent->was == PMT_FAILED                           ? "the recording of its parent had stopped"
+           : failed                                              ? "the recording of its parent had stopped"
            : parent->was == PMT_SUSPENDED                        ? "its parent was about to begin another recording"
            : parent->output.special                              ? "the output of its parent is no regular file"
                                                                  : NULL;

@@ -197,6 +197,9 @@ static inline int pmt_small_int(PyObject *n)
 #define pmt_is_interrupt(type) ((type) == PyExc_KeyboardInterrupt)
 #endif
 
+/* 3.12: os.fork() warns when the process has a second thread (gh-100228). */
+#define PMT_WARNS_AT_FORK (PY_VERSION_HEX >= 0x030C0000)
+
 /* 3.12: a module says that it cannot live in several interpreters. */
 #if PY_VERSION_HEX >= 0x030C0000
 #define PMT_SLOT_ONE_INTERPRETER {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},

@@ -5,6 +5,7 @@
 
 #include "finish.h"
 #include "member.h"
+#include "samplers.h"
 
 #define PARKED_AGAIN 100000000u /* ticks after a fork (40 ms) at which the writer comes back even without its return */
 
@@ -13,6 +14,7 @@ static void leave(pmt_recorder *r, pmt_mark mark)
 {
     const char *reason = mark == PMT_MARK_EXIT ? "the process left by os._exit or os.abort" : "the process called exec";
     size_t n;
+    pmt_samplers_pause(true);
     for (pmt_recorder *each = r; each != NULL; each = each->outer) {
         each->last_pair = pmt_clock_pair(&each->clock);
         char *text = pmt_footer_text(each, reason, NULL, &n);
@@ -35,6 +37,7 @@ void pmt_event_special(pmt_recorder *r, pmt_mark mark, pmt_kind kind)
     }
     else if (kind == PMT_C_CALL && mark == PMT_MARK_ALONE) {
         pmt_recorder_park(r);
+        pmt_samplers_pause(false);
     }
     else if (kind == PMT_C_CALL && (mark == PMT_MARK_EXIT || mark == PMT_MARK_EXEC)) {
         leave(r, mark);

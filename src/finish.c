@@ -28,14 +28,20 @@ static void put_shown(FILE *f, const char *text, size_t n) /* one line, whatever
     }
 }
 
-static void put_command(FILE *f)
+ssize_t pmt_command_line(char *out, size_t room)
 {
-    char buffer[4096];
     int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, buffer, sizeof buffer);
+    ssize_t n = fd < 0 ? -1 : read(fd, out, room);
     if (fd >= 0) {
         close(fd);
     }
+    return n;
+}
+
+static void put_command(FILE *f)
+{
+    char buffer[PMT_COMMAND_BYTES];
+    ssize_t n = pmt_command_line(buffer, sizeof buffer);
     fputs("# command:", f);
     for (ssize_t i = 0; i < n;) {
         size_t len = strnlen(buffer + i, (size_t)(n - i));
@@ -46,7 +52,7 @@ static void put_command(FILE *f)
     fputs(n == (ssize_t)sizeof buffer ? " ...\n" : "\n", f);
 }
 
-static void put_start(FILE *f)
+void pmt_put_moment(FILE *f)
 {
     struct timespec now;
     struct tm local;
@@ -55,7 +61,7 @@ static void put_start(FILE *f)
     localtime_r(&now.tv_sec, &local);
     strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &local);
     strftime(zone, sizeof zone, "%z", &local);
-    fprintf(f, "# start: %s.%06ld%.3s:%s\n", text, now.tv_nsec / 1000, zone, zone + 3);
+    fprintf(f, "%s.%06ld%.3s:%s", text, now.tv_nsec / 1000, zone, zone + 3);
 }
 
 static void put_header(FILE *f, const pmt_recorder *r, const char *engine_why)
@@ -69,7 +75,9 @@ static void put_header(FILE *f, const pmt_recorder *r, const char *engine_why)
     fprintf(f, "# pid: %ld\n# parent: %ld\n# host: ", (long)getpid(), (long)getppid());
     put_shown(f, host, strlen(host));
     fputc('\n', f);
-    put_start(f);
+    fputs("# start: ", f);
+    pmt_put_moment(f);
+    fputc('\n', f);
     fprintf(f, "# log: %s\n# threshold: %llu\n# page size: %lld\n", log_names[o->log], (unsigned long long)o->threshold,
             (long long)r->rss.page);
     fprintf(f, "# engine: %s (%s)\n# clock: %s\n", o->engine, engine_why, pmt_clock_name(&r->clock));
@@ -264,7 +272,7 @@ PyObject *pmt_stats(pmt_recorder *r)
         put_item(d, "gate_off", str_or_none(r->gate.off_why)) < 0 ||
         put_item(d, "seconds", PyFloat_FromDouble(duration(r))) < 0 ||
         put_item(d, "error", r->error == 0 ? str_or_none(NULL)
-                                           : PyUnicode_FromFormat("%s: %s", r->error_where, strerror(-r->error))) < 0) {
+                                           : PyUnicode_FromFormat("%s: %s", r->error_where, pmt_error_text(r->error))) < 0) {
         Py_XDECREF(d);
         return NULL;
     }

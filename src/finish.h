@@ -15,6 +15,10 @@ typedef struct pmt_unseen {
 /* Text that ends it; reason: NULL for a regular end; unseen: NULL, not known yet. malloc'ed; NULL: no memory. */
 char *pmt_footer_text(const pmt_recorder *r, const char *reason, const pmt_unseen *unseen, size_t *n);
 
+#define PMT_COMMAND_BYTES 4096 /* of a command line that are told */
+ssize_t pmt_command_line(char *out, size_t room); /* this process's, each word with a zero after it; bytes, or -1 */
+void pmt_put_moment(FILE *f);                     /* now: ISO 8601 with microseconds and the offset of local time */
+
 PyObject *pmt_stats(pmt_recorder *r);            /* dict; NULL with an exception */
 PyObject *pmt_growth_list(const pmt_recorder *r); /* list of (file, line, function, bytes, times), largest first */
 

@@ -6,15 +6,18 @@
 
 #include "children.h"
 #include "process.h"
+#include "samplers.h"
 
 static void in_child(void) /* any thread, perhaps no Python: only stores */
 {
     pmt_recorder_forked(pmt_active);
+    pmt_samplers_forked();
 }
 
 static PyObject *before_fork(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args))
 {
     pmt_recorder_park(pmt_active);
+    pmt_samplers_before_fork();
     Py_RETURN_NONE;
 }
 
@@ -25,6 +28,7 @@ static PyObject *after_in_parent(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(
     for (pmt_recorder *r = pmt_active; r != NULL; r = r->outer) {
         r->parked_at = pmt_clock_ticks(&r->clock);
     }
+    pmt_samplers_after_fork();
     Py_RETURN_NONE;
 }
 

@@ -6,12 +6,15 @@
 #include "launcher.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "sampler_type.h"
 #include "tracer.h"
 
 static PyObject *at_end_function; /* owned; for the one call at the end */
-static PyObject *at_end_tracer;   /* owned */
+static PyObject *at_end_what;     /* owned: a Tracer or a Sampler */
+static bool at_end_of_tracer;     /* it is a Tracer */
 static pid_t at_end_pid;
 
 static PyObject *call(PyObject *target, PyObject *namespace)
@@ -48,12 +51,37 @@ PyObject *pmt_bare_call(PyObject *Py_UNUSED(module), PyObject *args)
     return result;
 }
 
+static int is_a(PyObject *what, const char *name) /* of a type of ours; -1 with an exception */
+{
+    PyObject *own = PyImport_ImportModule("pymemtrace.cPyMemTrace");
+    PyObject *type = own == NULL ? NULL : PyObject_GetAttrString(own, name);
+    int is = type == NULL ? -1 : PyObject_IsInstance(what, type);
+    Py_XDECREF(type);
+    Py_XDECREF(own);
+    return is;
+}
+
+static int start(PyObject *what, bool tracer) /* 0, or -1 with an exception */
+{
+    return tracer ? pmt_tracer_start((pmt_tracer *)what) : pmt_sampling_start((pmt_sampling *)what);
+}
+
+static void stop(PyObject *what, bool tracer)
+{
+    if (tracer) {
+        pmt_tracer_stop((pmt_tracer *)what);
+    }
+    else {
+        pmt_sampling_stop((pmt_sampling *)what);
+    }
+}
+
 static PyObject *at_exit(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args))
 {
-    PyObject *tracer = at_end_tracer, *function = at_end_function, *result;
-    at_end_tracer = at_end_function = NULL;
-    if (tracer != NULL) {
-        pmt_tracer_stop((pmt_tracer *)tracer);
+    PyObject *what = at_end_what, *function = at_end_function, *result;
+    at_end_what = at_end_function = NULL;
+    if (what != NULL) {
+        stop(what, at_end_of_tracer);
     }
     if (function != NULL && at_end_pid == getpid()) { /* a forked child has nothing to say */
         result = PyObject_CallObject(function, NULL);
@@ -63,13 +91,13 @@ static PyObject *at_exit(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args))
         Py_XDECREF(result);
     }
     Py_XDECREF(function);
-    Py_XDECREF(tracer);
+    Py_XDECREF(what);
     Py_RETURN_NONE;
 }
 
 static PyMethodDef at_exit_def = {"end_of_recording", at_exit, METH_NOARGS, NULL};
 
-static int register_at_exit(PyObject *tracer, PyObject *function)
+static int register_at_exit(PyObject *what, bool tracer, PyObject *function)
 {
     PyObject *atexit = PyImport_ImportModule("atexit");
     PyObject *f = PyCFunction_New(&at_exit_def, NULL);
@@ -80,20 +108,28 @@ static int register_at_exit(PyObject *tracer, PyObject *function)
         return -1;
     }
     Py_DECREF(result);
-    Py_INCREF(tracer);
+    Py_INCREF(what);
     Py_INCREF(function);
-    at_end_tracer = tracer;
+    at_end_what = what;
+    at_end_of_tracer = tracer;
     at_end_function = function;
     at_end_pid = getpid();
     return 0;
 }
 
-static void end_by_interrupt(void) /* as the interpreter does: a shell has to see who was interrupted */
+static void interrupt(void)
 {
-    Py_FinalizeEx();
     PyOS_setsig(SIGINT, SIG_DFL);
     kill(getpid(), SIGINT);
-    _exit(SIGINT + 128);
+}
+
+/* As the interpreter does: a shell has to see who was interrupted. It kills itself when Python is finalized, before any
+ * function of C's atexit(): the last one registered is called first. Py_Exit, since Py_FinalizeEx alone does not tell 3.13
+ * and later that `__main__` has ended, of which their debug builds make an assertion. */
+static void end_by_interrupt(void)
+{
+    atexit(interrupt);
+    Py_Exit(SIGINT + 128); /* of a process that blocks the signal */
 }
 
 /* The caller never gets its arguments back. What it holds would keep the program's objects alive at the end, and their
@@ -136,30 +172,26 @@ static void flush_output(void) /* as the interpreter does when a script has ende
 
 PyObject *pmt_run_main(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *target, *namespace, *tracer, *at_end;
-    if (!PyArg_ParseTuple(args, "OOOO:run_main", &target, &namespace, &tracer, &at_end) || !fitting(target, namespace)) {
+    PyObject *target, *namespace, *what, *at_end;
+    if (!PyArg_ParseTuple(args, "OOOO:run_main", &target, &namespace, &what, &at_end) || !fitting(target, namespace)) {
         return NULL;
     }
-    PyObject *own = PyImport_ImportModule("pymemtrace.cPyMemTrace");
-    PyObject *type = own == NULL ? NULL : PyObject_GetAttrString(own, "Tracer");
-    int is_tracer = type == NULL ? -1 : PyObject_IsInstance(tracer, type);
-    Py_XDECREF(type);
-    Py_XDECREF(own);
-    if (is_tracer <= 0) {
-        if (is_tracer == 0) {
-            PyErr_SetString(PyExc_TypeError, "run_main() needs a Tracer");
+    int tracer = is_a(what, "Tracer"), sampler = tracer == 0 ? is_a(what, "Sampler") : 0;
+    if (tracer <= 0 && sampler <= 0) {
+        if (tracer == 0 && sampler == 0) {
+            PyErr_SetString(PyExc_TypeError, "run_main() needs a Tracer or a Sampler");
         }
         return NULL;
     }
-    if (register_at_exit(tracer, at_end) < 0) {
+    if (register_at_exit(what, tracer > 0, at_end) < 0) {
         return NULL;
     }
     Py_INCREF(target);
     Py_INCREF(namespace);
     pmt_bare saved = pmt_bare_enter(PyThreadState_Get());
-    if (pmt_tracer_start((pmt_tracer *)tracer) < 0) { /* the caller says what was wrong */
+    if (start(what, tracer > 0) < 0) { /* the caller says what was wrong */
         pmt_bare_leave(PyThreadState_Get(), saved);
-        Py_CLEAR(at_end_tracer);
+        Py_CLEAR(at_end_what);
         Py_CLEAR(at_end_function);
         Py_DECREF(target);
         Py_DECREF(namespace);

@@ -39,7 +39,7 @@ void pmt_member_ended(const pmt_recorder *r)
     }
     else if (r->outer == NULL) {
         char reason[sizeof ((pmt_member *)0)->reason];
-        snprintf(reason, sizeof reason, "%s: %s", r->error_where, strerror(-r->error));
+        snprintf(reason, sizeof reason, "%s: %s", r->error_where, pmt_error_text(r->error));
         say(r, PMT_MEMBER_FAILED, reason);
     }
 }

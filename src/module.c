@@ -8,6 +8,8 @@
 #include "launcher.h"
 #include "process.h"
 #include "recovery.h"
+#include "sampler_type.h"
+#include "samplers.h"
 #include "sites.h"
 #include "threads.h"
 #include "tracer.h"
@@ -65,7 +67,8 @@ static PyMethodDef functions[] = {
     {"bare_call", pmt_bare_call, METH_VARARGS, "Run a target with no Python frame beneath it."},
     {"capture_to_log", (PyCFunction)(void (*)(void))pmt_capture_to_log, METH_VARARGS | METH_KEYWORDS, pmt_to_log_doc},
     {"recover", pmt_recover_file, METH_O, pmt_recover_doc},
-    {"run_main", pmt_run_main, METH_VARARGS, "Start a tracer, run a target, end the process as the interpreter would."},
+    {"write_marker", pmt_write_marker, METH_O, pmt_write_marker_doc},
+    {"run_main", pmt_run_main, METH_VARARGS, "Start a tracer or sampler, run a target, end the process as the interpreter would."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -85,7 +88,7 @@ static int module_exec(PyObject *module)
         pmt_monitoring_init(module) < 0) {
         return -1;
     }
-    return pmt_tracer_types_init(module) < 0 ? -1 : pmt_capture_types_init(module);
+    return pmt_tracer_types_init(module) < 0 || pmt_sampler_types_init(module) < 0 ? -1 : pmt_capture_types_init(module);
 }
 
 static PyModuleDef_Slot module_slots[] = {

@@ -71,6 +71,19 @@ uint32_t pmt_next_generation(void)
     return generation;
 }
 
+int pmt_call_at_exit(PyMethodDef *def, bool *done)
+{
+    if (!*done) {
+        PyObject *atexit = PyImport_ImportModule("atexit"), *f = PyCFunction_New(def, NULL);
+        PyObject *result = atexit == NULL || f == NULL ? NULL : PyObject_CallMethod(atexit, "register", "O", f);
+        *done = result != NULL;
+        Py_XDECREF(result);
+        Py_XDECREF(f);
+        Py_XDECREF(atexit);
+    }
+    return *done ? 0 : -1;
+}
+
 int pmt_process_init(void)
 {
     static const struct {

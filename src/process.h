@@ -41,6 +41,7 @@ pmt_mark pmt_mark_find(const PyMethodDef *def);
 int pmt_hide(PyCodeObject *code);                 /* keeps it for ever; 0, or -1 with an exception */
 bool pmt_hidden_find(const PyCodeObject *code);
 uint32_t pmt_next_generation(void);
+int pmt_call_at_exit(PyMethodDef *def, bool *done); /* once, which *done remembers: 0, or -1 with an exception */
 
 static inline unsigned pmt_mark_place(const PyMethodDef *def) /* method tables are arrays of 32 bytes an entry */
 {

@@ -29,6 +29,23 @@ PyObject *pmt_why_text(const char *why, const char *path) /* names the path in a
     return whole;
 }
 
+PyObject *pmt_why_of(const pmt_reader *r, const char *path)
+{
+    bool cut = r->why[0] != '\0';
+    if (r->complete && !cut) {
+        Py_RETURN_NONE;
+    }
+    return pmt_why_text(cut ? r->why : "is cut: it has no end", path);
+}
+
+PyObject *pmt_end_of(const pmt_reader *r)
+{
+    if (r->end_text == NULL) {
+        Py_RETURN_NONE;
+    }
+    return pmt_text_of(r->end_text, r->end_len);
+}
+
 int pmt_reader_raise(int rc, const pmt_reader *r, const char *path) /* -1 with an exception */
 {
     if (rc != -EBADMSG && rc != -ENOTSUP) {

@@ -9,6 +9,9 @@ int pmt_reader_start(pmt_reader *r, const char *path); /* 0; or -1 with an excep
 /* The exception for what the reader returned, OSError or ValueError with the path: always -1. */
 int pmt_reader_raise(int rc, const pmt_reader *r, const char *path);
 PyObject *pmt_why_text(const char *why, const char *path); /* a reader's `why`, with the path in any case */
+/* After a pass over all blocks, str or None: why it is not whole, with the path; the text of its end. */
+PyObject *pmt_why_of(const pmt_reader *r, const char *path);
+PyObject *pmt_end_of(const pmt_reader *r);
 
 PyObject *pmt_text_of(const char *bytes, size_t n);        /* UTF-8 with surrogates; any bytes do */
 /* As text logs show it: <?> for what is unknown, and for a function without a name. */

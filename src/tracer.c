@@ -4,7 +4,6 @@
 #include "tracer.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,14 +11,15 @@
 #include <unistd.h>
 
 #include "children.h"
-#include "core/template.h"
 #include "engine.h"
 #include "environment.h"
 #include "errors.h"
 #include "finish.h"
 #include "fork.h"
 #include "member.h"
+#include "paths.h"
 #include "process.h"
+#include "samplers.h"
 #include "threads.h"
 
 pmt_tracer *pmt_tracer_active(void)
@@ -66,75 +66,6 @@ static uint64_t untraced_threads(const pmt_recorder *r)
     return made > r->threads_new ? made - r->threads_new : 0;
 }
 
-static char *absolute_path(const char *path) /* malloc'ed; NULL: errno set */
-{
-    if (path[0] == '/') {
-        return strdup(path);
-    }
-    char cwd[PATH_MAX];
-    if (getcwd(cwd, sizeof cwd) == NULL) {
-        return NULL;
-    }
-    size_t n = strlen(cwd) + strlen(path) + 2;
-    char *whole = malloc(n);
-    if (whole != NULL) {
-        snprintf(whole, n, "%s%s%s", cwd, strcmp(cwd, "/") == 0 ? "" : "/", path);
-    }
-    return whole;
-}
-
-static char *absolute_template(const char *text) /* likewise; braces in the current directory's name are no fields */
-{
-    char *folder = text[0] == '/' ? NULL : absolute_path("");
-    char *escaped = folder == NULL ? NULL : pmt_template_escape(folder);
-    char *whole = text[0] == '/' ? strdup(text) : escaped == NULL ? NULL : pmt_path_beside(escaped, text);
-    free(escaped);
-    free(folder);
-    return whole;
-}
-
-static pmt_fields fields_of(const pmt_tracer *t)
-{
-    return (pmt_fields){.pid = (long)getpid(), .seq = pmt_our_family.seq,
-                        .program = t->program == NULL ? "python" : PyBytes_AS_STRING(t->program)};
-}
-
-static char *further_name(const pmt_tracer *t) /* of a process of the run that is not its first; malloc'ed */
-{
-    pmt_fields fields = fields_of(t);
-    return pmt_template_varies(t->template) ? pmt_template_expand(t->template, &fields)
-                                            : pmt_template_child(t->first, fields.pid);
-}
-
-static int resolve_path(pmt_tracer *t)
-{
-    static const char *const defaults[] = {"{time}_{pid}.log", "{time}_{pid}.pmt"};
-    const char *given = t->path == NULL ? defaults[t->options.binary] : PyBytes_AS_STRING(t->path);
-    pmt_fields fields = fields_of(t);
-    char *name = pmt_template_expand(given, &fields);
-    free(t->absolute);
-    free(t->template);
-    free(t->first);
-    t->template = t->first = NULL;
-    t->absolute = name == NULL ? NULL : absolute_path(name);
-    if (t->absolute != NULL && (t->template = absolute_template(given)) != NULL) {
-        t->first = strdup(t->beside == NULL ? t->absolute : PyBytes_AS_STRING(t->beside));
-    }
-    if (t->first != NULL && t->beside != NULL) { /* joining a run */
-        free(t->absolute);
-        t->absolute = further_name(t);
-        t->options.open_flags = PMT_OPEN_UNIQUE;
-    }
-    if (t->absolute == NULL || t->first == NULL) {
-        pmt_raise(-errno, name);
-        free(name);
-        return -1;
-    }
-    free(name);
-    t->options.path = t->absolute;
-    return 0;
-}
-
 static int may_start(const pmt_tracer *t)
 {
     if (t->started) {
@@ -155,6 +86,14 @@ static int may_start(const pmt_tracer *t)
     return 0;
 }
 
+static void drop_samples(pmt_tracer *t) /* of its parent */
+{
+    if (t->sampler != NULL && !pmt_samplers_ours(t->sampler)) {
+        pmt_samplers_free(t->sampler);
+        t->sampler = NULL;
+    }
+}
+
 /* A recording of the parent that was running at a fork: not ours to end. */
 static void drop_inherited(void)
 {
@@ -164,6 +103,7 @@ static void drop_inherited(void)
         pmt_active = r->outer;
         owner->recorder = NULL;
         pmt_recorder_forget(r);
+        drop_samples(owner);
         Py_DECREF(owner); /* the reference of a running Tracer to itself */
     }
 }
@@ -178,19 +118,59 @@ static void raise_about(int rc, const pmt_recorder *r, const char *path)
         pmt_raise(rc, path);
         return;
     }
-    PyObject *file = PyUnicode_DecodeFSDefault(path), *log = PyUnicode_DecodeFSDefault(r->output.path);
-    PyObject *said = log == NULL ? NULL
+    PyObject *log = PyUnicode_DecodeFSDefault(r->output.path);
+    pmt_raise_saying(EEXIST,
+                     log == NULL ? NULL
                                  : PyUnicode_FromFormat("it holds the end of a recording that was killed; "
                                                         "`python -m pymemtrace recover %U` first, or remove it",
-                                                        log);
-    PyObject *e = file == NULL || said == NULL ? NULL : PyObject_CallFunction(PyExc_OSError, "iOO", EEXIST, said, file);
-    if (e != NULL) {
-        PyErr_SetObject((PyObject *)Py_TYPE(e), e);
-    }
-    Py_XDECREF(file);
+                                                        log),
+                     path);
     Py_XDECREF(log);
-    Py_XDECREF(said);
-    Py_XDECREF(e);
+}
+
+static void raise_opening(int rc, const pmt_tracer *t)
+{
+    if (rc == -EDEADLK) {
+        const char *said = "this process itself reads that pipe, and could not empty it for us";
+        pmt_raise_saying(EDEADLK, PyUnicode_FromString(said), t->absolute);
+    }
+    else {
+        pmt_raise(rc, t->absolute);
+    }
+}
+
+/* Beside the log; for one that is no regular file a name of their own. 0, or -1 with an exception. */
+static int open_samples(pmt_tracer *t, const pmt_recorder *r)
+{
+    if (t->sample_ns == 0) {
+        return 0;
+    }
+    pmt_fields fields = pmt_paths_fields(t);
+    bool beside = r->options.has_file && !r->output.special;
+    char *name = beside ? NULL : pmt_template_expand(PMT_SAMPLES_NAME, &fields);
+    char *path = beside ? pmt_samples_path(r->output.path) : name == NULL ? NULL : pmt_path_absolute(name);
+    int rc = path == NULL ? -errno
+                          : pmt_samplers_open(&t->sampler, path, beside ? t->options.open_flags : PMT_OPEN_UNIQUE,
+                                              t->sample_ns, PMT_PSS_NS);
+    rc = rc < 0 ? rc : pmt_samplers_start(t->sampler);
+    if (rc < 0) {
+        pmt_raise(rc, path);
+        pmt_samplers_free(t->sampler);
+        t->sampler = NULL;
+    }
+    free(path);
+    free(name);
+    return rc < 0 ? -1 : 0;
+}
+
+static void discard_samples(pmt_tracer *t) /* of a start that failed later; their file goes */
+{
+    if (t->sampler != NULL) {
+        pmt_samplers_stop(t->sampler);
+        t->sampler->begun = false;
+        pmt_samplers_free(t->sampler);
+        t->sampler = NULL;
+    }
 }
 
 /* parent: the recorder that a forked child's is to be like, or NULL. */
@@ -215,6 +195,13 @@ static int open_recorder(pmt_tracer *t, const pmt_recorder *parent, pmt_recorder
         pmt_recorder_free(r);
         return -1;
     }
+    drop_samples(t);
+    t->samples_missing = open_samples(t, r) < 0;
+    if (t->samples_missing && parent == NULL) {
+        pmt_recorder_free(r);
+        return -1;
+    }
+    PyErr_Clear(); /* a child is recorded without them, and its log says so */
     char *text = NULL;
     if (t->options.has_file) {
         pmt_member_begins(r->output.path);
@@ -230,18 +217,8 @@ static int open_recorder(pmt_tracer *t, const pmt_recorder *parent, pmt_recorder
     }
     free(text);
     if (rc < 0) {
-        if (rc == -EDEADLK) {
-            PyObject *e = PyObject_CallFunction(PyExc_OSError, "isN", EDEADLK,
-                                                "this process itself reads that pipe, and could not empty it for us",
-                                                PyUnicode_DecodeFSDefault(t->absolute));
-            if (e != NULL) {
-                PyErr_SetObject(PyExc_OSError, e);
-                Py_DECREF(e);
-            }
-        }
-        else {
-            pmt_raise(rc, t->absolute);
-        }
+        raise_opening(rc, t);
+        discard_samples(t);
         pmt_recorder_free(r);
         return -1;
     }
@@ -249,8 +226,9 @@ static int open_recorder(pmt_tracer *t, const pmt_recorder *parent, pmt_recorder
     return 0;
 }
 
-static void discard(pmt_recorder *r) /* a start that failed after the file was made */
+static void discard(pmt_tracer *t, pmt_recorder *r) /* a start that failed after the file was made */
 {
+    discard_samples(t);
     pmt_recorder_close(r, "", 0);
     pmt_recorder_free(r);
 }
@@ -263,21 +241,6 @@ static PyObject *at_exit(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args))
         pmt_tracer_stop(pmt_active->owner);
     }
     Py_RETURN_NONE;
-}
-
-static int end_with_interpreter(void)
-{
-    static PyMethodDef def = {"end_of_recordings", at_exit, METH_NOARGS, NULL};
-    static bool done;
-    if (!done) {
-        PyObject *atexit = PyImport_ImportModule("atexit"), *f = PyCFunction_New(&def, NULL);
-        PyObject *result = atexit == NULL || f == NULL ? NULL : PyObject_CallMethod(atexit, "register", "O", f);
-        done = result != NULL;
-        Py_XDECREF(result);
-        Py_XDECREF(f);
-        Py_XDECREF(atexit);
-    }
-    return done ? 0 : -1;
 }
 
 /* The engine of t, alone, for r. What was in before is out if that fails. */
@@ -311,15 +274,18 @@ static void own(pmt_tracer *t, pmt_recorder *r)
 
 int pmt_tracer_start(pmt_tracer *t)
 {
+    static PyMethodDef at_exit_def = {"end_of_recordings", at_exit, METH_NOARGS, NULL};
+    static bool at_exit_done;
     pmt_recorder *r;
     drop_inherited();
     pmt_recorder *outer = pmt_active;
     t->engine = pmt_engine_choose(t->engine_choice, t->why, sizeof t->why);
-    if (t->engine == NULL || may_start(t) < 0 || pmt_fork_init() < 0 || end_with_interpreter() < 0) {
+    if (t->engine == NULL || may_start(t) < 0 || pmt_fork_init() < 0 ||
+        pmt_call_at_exit(&at_exit_def, &at_exit_done) < 0) {
         return -1;
     }
     int family = pmt_children_enter(t);
-    if (t->options.has_file && resolve_path(t) < 0) {
+    if (t->options.has_file && pmt_paths_resolve(t) < 0) {
         pmt_children_refused(t);
         return -1;
     }
@@ -334,7 +300,7 @@ int pmt_tracer_start(pmt_tracer *t)
     }
     int rc = open_recorder(t, NULL, &r);
     if (rc == 0 && pmt_active != outer) { /* the GIL was free while the file was opened */
-        discard(r);
+        discard(t, r);
         PyErr_SetString(PyExc_RuntimeError, "another thread began to record meanwhile");
         rc = -1;
     }
@@ -354,7 +320,7 @@ int pmt_tracer_start(pmt_tracer *t)
     if (alone && engage(t, r) < 0) {
         pmt_environment_withdraw(t);
         pmt_children_refused(t);
-        discard(r);
+        discard(t, r);
         if (outer != NULL) {
             engage_again(outer);
             pmt_recorder_resume(outer);
@@ -388,7 +354,7 @@ int pmt_tracer_fork(pmt_tracer *t, pmt_recorder *parent)
     sigfillset(&all); /* who is to end now has a file that says so */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pmt_family_enter(&pmt_our_family);
-    t->absolute = further_name(t);
+    t->absolute = pmt_paths_further(t);
     t->options.path = t->absolute;
     t->options.open_flags = PMT_OPEN_UNIQUE;
     if (t->absolute == NULL) {
@@ -397,7 +363,7 @@ int pmt_tracer_fork(pmt_tracer *t, pmt_recorder *parent)
     Py_INCREF(t); /* while it runs */
     int rc = t->absolute == NULL ? -1 : open_recorder(t, parent, &r);
     if (rc == 0 && pmt_active != parent) { /* the GIL was free: a thread that another hook started */
-        discard(r);
+        discard(t, r);
         PyErr_SetString(PyExc_RuntimeError, "another thread began to record meanwhile");
         rc = -1;
     }
@@ -422,6 +388,10 @@ int pmt_tracer_fork(pmt_tracer *t, pmt_recorder *parent)
     pmt_recorder_begin(r, pmt_next_generation());
     pmt_active = r;
     pmt_member_began(r);
+    if (t->samples_missing) {
+        static const char line[] = "samples: their file could not be made";
+        pmt_recorder_text(r, line, sizeof line - 1);
+    }
     if (pmt_engine_installed != NULL && pmt_engine_installed->forked(r) < 0) {
         PyErr_Clear(); /* an audit hook says no: the recording is there, without events */
     }
@@ -432,10 +402,21 @@ int pmt_tracer_fork(pmt_tracer *t, pmt_recorder *parent)
 
 /* ---- stop ---- */
 
+PyObject *pmt_tracer_stats(const pmt_tracer *t, pmt_recorder *r)
+{
+    PyObject *stats = pmt_stats(r);
+    PyObject *samples = stats == NULL ? NULL : t->sampler == NULL ? pmt_ref(Py_None) : pmt_samples_dict(t->sampler);
+    if (samples == NULL || PyDict_SetItemString(stats, "samples", samples) < 0) {
+        Py_CLEAR(stats);
+    }
+    Py_XDECREF(samples);
+    return stats;
+}
+
 /* Results of an ended recording; its tracer does not know it any more. */
 static void keep_results(pmt_tracer *t, pmt_recorder *r, uint64_t untraced, int replaced)
 {
-    t->stats = pmt_stats(r);
+    t->stats = pmt_tracer_stats(t, r);
     t->growth = pmt_growth_list(r);
     if (t->stats != NULL) {
         PyObject *a = PyLong_FromUnsignedLongLong(untraced), *b = PyLong_FromLong(replaced);
@@ -470,6 +451,9 @@ static void end_innermost(void)
         pmt_engine_installed = NULL;
     }
     pmt_environment_withdraw(t);
+    if (t->sampler != NULL) {
+        pmt_samplers_stop(t->sampler);
+    }
     const char *failed = pmt_recorder_error(r) < 0 ? r->error_where : NULL;
     char *text = t->options.has_file ? pmt_footer_text(r, failed, &unseen, &n) : NULL;
     if (r->output.special) { /* a pipe may be read by a thread of this process, which needs the GIL to empty it */
@@ -482,6 +466,8 @@ static void end_innermost(void)
     }
     free(text);
     keep_results(t, r, unseen.threads, unseen.replaced);
+    pmt_samplers_free(t->sampler);
+    t->sampler = NULL;
     pmt_member_ended(r);
     pmt_recorder_free(r);
     if (pmt_active != NULL) {

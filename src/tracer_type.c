@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/template.h"
+#include "arguments.h"
 #include "environment.h"
 #include "finish.h"
 #include "process.h"
+#include "samplers.h"
 
 /* ---- arguments ---- */
 
@@ -95,45 +96,20 @@ static int take_bytes(PyObject *value, const char *what, PyObject **out) /* str 
     return *out == NULL ? -1 : 0;
 }
 
-static int take_path(PyObject *value, PyObject **out) /* str, bytes or None -> bytes as the file system has them, or NULL */
-{
-    Py_CLEAR(*out);
-    return value == NULL || value == Py_None || PyUnicode_FSConverter(value, out) ? 0 : -1;
-}
-
-static int check_template(PyObject *path)
-{
-    const char *bad;
-    size_t n;
-    if (path == NULL || pmt_template_check(PyBytes_AS_STRING(path), &bad, &n) == 0) {
-        return 0;
-    }
-    PyObject *what = PyUnicode_DecodeFSDefaultAndSize(bad, (Py_ssize_t)n);
-    PyObject *whole = PyUnicode_DecodeFSDefault(PyBytes_AS_STRING(path));
-    if (what != NULL && whole != NULL) {
-        bool brace = n == 1 && (*bad == '{' || *bad == '}');
-        PyErr_Format(PyExc_ValueError, brace ? "a single %U in the path %R; a brace that is meant is written twice"
-                                             : "unknown field {%U} in the path %R; there are " PMT_TEMPLATE_FIELDS, what, whole);
-    }
-    Py_XDECREF(what);
-    Py_XDECREF(whole);
-    return -1;
-}
-
 static int tracer_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static const char *const logs[] = {"none", "all", "threshold", "previous"};
     static const char *const computes[] = {"nothing", "rss", "all"};
     static char *names[] = {"path",    "log",       "threshold", "compute", "engine",
                             "message", "overwrite", "comments",  "unique",  "format", "keep",
-                            "children", "family",   "beside",    "program", NULL};
+                            "children", "family",   "beside",    "program",   "sample", NULL};
     pmt_tracer *t = (pmt_tracer *)self;
     PyObject *path = NULL, *log = NULL, *threshold = NULL, *compute = NULL, *which = NULL, *message = NULL;
-    PyObject *format = NULL, *keep = NULL, *children = NULL, *family = NULL, *beside = NULL, *program = NULL;
+    PyObject *format = NULL, *keep = NULL, *children = NULL, *family = NULL, *beside = NULL, *program = NULL, *sample = NULL;
     int overwrite = 0, comments = 1, unique = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OOOOOpppOOOOOO:Tracer", names, &path, &log, &threshold, &compute,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OOOOOpppOOOOOOO:Tracer", names, &path, &log, &threshold, &compute,
                                      &which, &message, &overwrite, &comments, &unique, &format, &keep, &children,
-                                     &family, &beside, &program)) {
+                                     &family, &beside, &program, &sample)) {
         return -1;
     }
     if (t->started) {
@@ -169,11 +145,11 @@ static int tracer_init(PyObject *self, PyObject *args, PyObject *kwargs)
     if (o.log == PMT_LOG_THRESHOLD && o.threshold == 0) {
         o.log = PMT_LOG_ALL; /* the same rows in the same layout, the shorter way */
     }
-    Py_CLEAR(t->path);
     Py_CLEAR(t->message);
-    if (take_bytes(message, "message", &t->message) < 0 || take_path(path, &t->path) < 0 ||
-        take_path(children, &t->children) < 0 || take_path(family, &t->family) < 0 ||
-        take_path(beside, &t->beside) < 0 || take_path(program, &t->program) < 0 || check_template(t->path) < 0) {
+    if (take_bytes(message, "message", &t->message) < 0 || pmt_take_template(path, &t->path) < 0 ||
+        pmt_take_path(children, &t->children) < 0 || pmt_take_path(family, &t->family) < 0 ||
+        pmt_take_path(beside, &t->beside) < 0 || pmt_take_path(program, &t->program) < 0 ||
+        (sample != NULL && sample != Py_None && pmt_take_seconds(sample, "sample", false, &t->sample_ns) < 0)) {
         return -1;
     }
     o.open_flags = (overwrite ? PMT_OPEN_OVERWRITE : 0) | (unique || t->path == NULL ? PMT_OPEN_UNIQUE : 0);
@@ -257,7 +233,7 @@ static PyObject *tracer_stats(PyObject *self, PyObject *Py_UNUSED(args))
     pmt_tracer *t = (pmt_tracer *)self;
     if (t->recorder != NULL) {
         t->recorder->last_pair = pmt_clock_pair(&t->recorder->clock);
-        return pmt_stats(t->recorder);
+        return pmt_tracer_stats(t, t->recorder);
     }
     return t->stats == NULL ? PyDict_New() : PyDict_Copy(t->stats);
 }
@@ -304,6 +280,7 @@ static void tracer_dealloc(PyObject *self)
     Py_XDECREF(t->family);
     Py_XDECREF(t->beside);
     Py_XDECREF(t->program);
+    pmt_samplers_free(t->sampler);
     pmt_environment_forget(t);
     free(t->template);
     free(t->first);

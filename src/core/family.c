@@ -33,11 +33,23 @@ typedef struct pmt_family_shared {
 
 _Static_assert(offsetof(pmt_family_shared, members) == 4096, "the slots begin with the second page");
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
 static int map(pmt_family *f, int fd)
 {
     void *p = mmap(NULL, sizeof *f->s, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     f->s = p == MAP_FAILED ? NULL : p;
     return f->s == NULL ? -errno : 0;
+}
+
+/* Is what is mapped here still in the file? Touching what somebody has cut off it would be a SIGBUS. Asked before each
+ * use; a cut in the moment between is left. */
+static bool there(const void *p)
+{
+    uintptr_t at = (uintptr_t)p, page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    return p != NULL && (madvise((void *)(at - at % page), 1, MADV_POPULATE_WRITE) == 0 || errno != EFAULT);
 }
 
 static unsigned long pid_namespace(void)
@@ -82,8 +94,8 @@ int pmt_family_create(pmt_family *f)
         f->path[0] = '\0';
         return rc;
     }
-    f->s->root = (uint32_t)getpid();
-    f->s->root_start = pmt_process_start_ticks(getpid());
+    f->root = f->s->root = (uint32_t)getpid();
+    f->root_start = f->s->root_start = pmt_process_start_ticks(getpid());
     f->s->slots = PMT_FAMILY_SLOTS;
     memcpy(f->s->magic, MAGIC, sizeof f->s->magic);
     f->me = NULL;
@@ -104,13 +116,15 @@ int pmt_family_join(pmt_family *f, const char *path)
     }
     int rc = fstat(fd, &st) < 0 ? -errno : !S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof *f->s ? -EINVAL : map(f, fd);
     close(fd);
-    if (rc == 0 && (memcmp(f->s->magic, MAGIC, sizeof f->s->magic) != 0 || f->s->slots != PMT_FAMILY_SLOTS)) {
+    if (rc == 0 && (!there(f->s) || memcmp(f->s->magic, MAGIC, sizeof f->s->magic) != 0 || f->s->slots != PMT_FAMILY_SLOTS)) {
         munmap(f->s, sizeof *f->s);
         f->s = NULL;
         rc = -EINVAL;
     }
     if (rc == 0) {
         strcpy(f->path, path);
+        f->root = f->s->root;
+        f->root_start = f->s->root_start;
         f->me = NULL;
         f->me_pid = 0;
     }
@@ -119,11 +133,11 @@ int pmt_family_join(pmt_family *f, const char *path)
 
 bool pmt_family_root(const pmt_family *f)
 {
-    if (f->s == NULL || f->s->root != (uint32_t)getpid()) {
+    if (f->s == NULL || f->root != (uint32_t)getpid()) {
         return false;
     }
     uint64_t start = pmt_process_start_ticks(getpid());
-    return start == 0 || start == f->s->root_start; /* 0: no descriptor is left to look */
+    return start == 0 || start == f->root_start; /* 0: no descriptor is left to look */
 }
 
 /* Its file is whole, or it was killed and somebody has brought back what it left: nothing about it needs to be said. */
@@ -140,10 +154,13 @@ static bool nothing_left(const pmt_member *m, uint32_t state)
 static pmt_member *take_slot(pmt_family_shared *s, uint32_t seq)
 {
     if (seq < PMT_FAMILY_SLOTS) {
-        return &s->members[seq];
+        return there(&s->members[seq]) ? &s->members[seq] : NULL;
     }
     for (uint32_t tried = 1; tried < PMT_FAMILY_SLOTS; tried++) {
         pmt_member *m = &s->members[1 + atomic_fetch_add(&s->cursor, 1) % (PMT_FAMILY_SLOTS - 1)];
+        if (!there(m)) {
+            return NULL;
+        }
         uint32_t state = atomic_load(&m->state), pid = m->pid;
         if (state != PMT_MEMBER_NONE && nothing_left(m, state) &&
             atomic_compare_exchange_strong(&m->state, &state, PMT_MEMBER_NONE)) {
@@ -159,13 +176,13 @@ static pmt_member *take_slot(pmt_family_shared *s, uint32_t seq)
 
 void pmt_family_enter(pmt_family *f)
 {
-    if (f->s == NULL || f->me_pid == (long)getpid()) {
+    if (f->me_pid == (long)getpid() || !there(f->s)) {
         return;
     }
     bool again = pmt_family_root(f) && atomic_load(&f->s->entered) > 0; /* the root after an exec */
     f->seq = again ? 0 : atomic_fetch_add(&f->s->entered, 1);
     f->me_pid = (long)getpid();
-    f->me = again ? &f->s->members[0] : take_slot(f->s, f->seq);
+    f->me = take_slot(f->s, f->seq);
     if (f->me != NULL) {
         f->me->pid = (uint32_t)getpid();
         f->me->parent = (uint32_t)getppid();
@@ -176,10 +193,11 @@ void pmt_family_enter(pmt_family *f)
 
 void pmt_family_say(pmt_family *f, pmt_member_state state, const char *path, const char *reason)
 {
-    if (f->s == NULL || f->me == NULL || f->me_pid != (long)getpid()) {
+    if (f->s == NULL || f->me_pid != (long)getpid() || !there(f->me)) {
         return;
     }
     if (f->me->pid != (uint32_t)getpid()) { /* its recording had ended, and the slot was given to another */
+        f->me = NULL;
         f->me_pid = 0;
         pmt_family_enter(f);
         if (f->me == NULL) {
@@ -211,7 +229,7 @@ bool pmt_family_next(const pmt_family *f, uint32_t *at, pmt_member *out)
 {
     while (f->s != NULL && ++*at < PMT_FAMILY_SLOTS) {
         const pmt_member *m = &f->s->members[*at];
-        if (atomic_load(&((pmt_member *)m)->state) != PMT_MEMBER_NONE) {
+        if (there(m) && atomic_load(&((pmt_member *)m)->state) != PMT_MEMBER_NONE) {
             memcpy(out, m, sizeof *out);
             out->path[sizeof out->path - 1] = out->reason[sizeof out->reason - 1] = '\0';
             return true;
@@ -227,7 +245,7 @@ bool pmt_family_alive(const pmt_member *m)
 
 uint32_t pmt_family_unnoted(const pmt_family *f)
 {
-    return f->s == NULL ? 0 : atomic_load(&f->s->unnoted);
+    return there(f->s) ? atomic_load(&f->s->unnoted) : 0;
 }
 
 char *pmt_family_lines(const pmt_family *f)

@@ -2,8 +2,9 @@
  *
  * A file in /dev/shm: a header page, then slots, one for each process, written through a shared mapping, so that a
  * forked child needs no descriptor to say that it cannot record. After the slots, lines `PID\tPARENT\tREASON` appended by
- * Pythons that cannot load this extension. All of it is a report: nothing goes wrong when it is lost, and what is read
- * from it is not trusted. Nothing here allocates after the mapping is made. */
+ * Pythons that cannot load this extension. All of it is a report: nothing goes wrong when it is lost, or when somebody
+ * cuts the file (from Linux 5.14 on; before, that is a SIGBUS), and what is read from it is not trusted. Nothing here
+ * allocates after the mapping is made. */
 #ifndef PMT_FAMILY_H
 #define PMT_FAMILY_H
 
@@ -39,6 +40,8 @@ typedef struct pmt_family {
     pmt_member *me;
     long me_pid;                 /* whose `me` is: a forked child finds its parent's */
     uint32_t seq;                /* number of this process in the run */
+    uint32_t root;               /* the process that the user started */
+    uint64_t root_start;         /* its pid_start */
 } pmt_family;
 
 int pmt_family_create(pmt_family *f);                   /* this process is the root: 0 or -errno */

@@ -80,8 +80,7 @@ char *pmt_put_seconds(char *p, int64_t microseconds, unsigned width)
     return pad_to(p + 6, start + width);
 }
 
-/* One character of UTF-8, surrogates allowed: its bytes, 0 if it is cut by the end, -1 if it is none. */
-static int decode(const unsigned char *p, size_t n, uint32_t *ch)
+int pmt_utf8_decode(const unsigned char *p, size_t n, uint32_t *ch)
 {
     if (p[0] < 0x80) {
         *ch = p[0];
@@ -141,7 +140,7 @@ size_t pmt_escape(char *out, const char *name, size_t n, bool spaces, size_t *us
     size_t i = 0;
     while (i < n) {
         uint32_t ch = 0;
-        int len = decode((const unsigned char *)name + i, n - i, &ch);
+        int len = pmt_utf8_decode((const unsigned char *)name + i, n - i, &ch);
         if (len == 0 && i > 0) {
             break;
         }

@@ -22,6 +22,9 @@ char *pmt_put_seconds(char *p, int64_t microseconds, unsigned width); /* "%-*.6f
  * spaces: also escape ' ' and '#', as function names are. */
 size_t pmt_escape(char *out, const char *name, size_t n, bool spaces, size_t *used);
 
+/* One character of UTF-8, surrogates allowed: its bytes, 0 if it is cut by the end, -1 if it is none. */
+int pmt_utf8_decode(const unsigned char *p, size_t n, uint32_t *ch);
+
 extern const char *const pmt_kind_names[5]; /* CALL ... C_EXCEPT, by pmt_kind */
 
 void pmt_put_columns(FILE *f, bool previous); /* the line above the rows */

@@ -17,6 +17,13 @@ static inline void pmt_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_
     syscall(SYS_futex, (uint32_t *)word, FUTEX_WAIT_PRIVATE, value, &ts, NULL, 0);
 }
 
+/* The same, until a moment of CLOCK_MONOTONIC, nanoseconds. */
+static inline void pmt_futex_wait_until(_Atomic uint32_t *word, uint32_t value, int64_t until_ns)
+{
+    struct timespec ts = {until_ns / 1000000000, until_ns % 1000000000};
+    syscall(SYS_futex, (uint32_t *)word, FUTEX_WAIT_BITSET_PRIVATE, value, &ts, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
 static inline void pmt_futex_wake(_Atomic uint32_t *word)
 {
     syscall(SYS_futex, (uint32_t *)word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,23 @@ char *pmt_path_beside(const char *path, const char *suffix)
         memcpy(name + n, suffix, m);
     }
     return name;
+}
+
+char *pmt_path_absolute(const char *path)
+{
+    if (path[0] == '/') {
+        return strdup(path);
+    }
+    char cwd[PATH_MAX];
+    if (getcwd(cwd, sizeof cwd) == NULL) {
+        return NULL;
+    }
+    size_t n = strlen(cwd) + strlen(path) + 2;
+    char *whole = malloc(n);
+    if (whole != NULL) {
+        snprintf(whole, n, "%s%s%s", cwd, strcmp(cwd, "/") == 0 ? "" : "/", path);
+    }
+    return whole;
 }
 
 int pmt_reserve(int fd, size_t n)
@@ -78,6 +96,9 @@ static int take(pmt_output *o, int fd, bool high)
     }
     o->dev = st.st_dev;
     o->ino = st.st_ino;
+    if (!o->special && (o->flags & PMT_OPEN_APPEND)) {
+        fcntl(o->fd.fd, F_SETFL, O_APPEND);
+    }
     o->created = true;
     o->high = high;
     return 0;

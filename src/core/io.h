@@ -14,6 +14,7 @@
 
 #define PMT_OPEN_OVERWRITE 1u /* replace an existing regular file, by a new inode */
 #define PMT_OPEN_UNIQUE 2u    /* a name that exists gets _1, _2 ... before its suffix */
+#define PMT_OPEN_APPEND 4u    /* each write goes to the end of a regular file, wherever that is by then */
 
 typedef struct pmt_output {
     char *path;        /* owned (malloc); absolute; the name really used once open */
@@ -31,6 +32,7 @@ typedef struct pmt_output {
 extern ssize_t (*pmt_sys_write)(int fd, const void *p, size_t n); /* write(2); tests put a full disk here */
 
 char *pmt_path_beside(const char *path, const char *suffix); /* path and suffix in one, malloc'ed; NULL: no memory */
+char *pmt_path_absolute(const char *path); /* by the current directory, malloc'ed; NULL: errno set */
 
 int pmt_reserve(int fd, size_t n); /* room on the disk for the first n bytes: 0 or -errno, and never a signal */
 int pmt_output_init(pmt_output *o, const char *path, unsigned flags); /* 0 or -errno; looks whether it is special */

@@ -295,7 +295,7 @@ void pmt_recorder_end(pmt_recorder *r)
 
 void pmt_recorder_close(pmt_recorder *r, const char *text, size_t n)
 {
-    if (!r->writer.running && r->writer.begun) { /* parked: it has to come back for the end */
+    if (!r->writer.back.running && r->writer.begun) { /* parked: it has to come back for the end */
         int rc = pmt_writer_start(&r->writer);
         if (rc < 0) {
             pmt_recorder_fail(r, rc, "opening the log again");
@@ -347,7 +347,7 @@ void pmt_recorder_free(pmt_recorder *r)
 
 void pmt_recorder_forget(pmt_recorder *r)
 {
-    r->writer.running = false; /* its thread is the parent's, */
+    r->writer.back.running = false; /* its thread is the parent's, */
     r->ring_ours = false;      /* and so are the files */
     r->output.made = false;
     r->output.fd.fd = r->output.special ? r->output.fd.fd : -1; /* a number of that thread's own table */
@@ -359,7 +359,7 @@ void pmt_recorder_forked(pmt_recorder *r)
     for (; r != NULL; r = r->outer) {
         r->was = r->state != PMT_OFF ? r->state : r->was; /* its children's, too, unless it records */
         r->state = PMT_OFF;
-        r->writer.running = false; /* a thread of the parent's */
+        r->writer.back.running = false; /* a thread of the parent's */
         r->pid = 0;                /* of no process here, whatever its number */
     }
 }
@@ -438,7 +438,7 @@ void pmt_recorder_make_room(pmt_recorder *r, uint32_t n)
         }
         pmt_recorder_unpark(r);
     }
-    if (r->writer.running) {
+    if (r->writer.back.running) {
         pmt_ring_make_room(&r->ring, n);
     }
     else { /* no writer any more: the words go nowhere, and the next reading or stop() says why */
@@ -464,7 +464,7 @@ static void restart_writer(pmt_recorder *r)
 {
     r->state = PMT_RUNNING;
     r->ring.limit = 0;
-    int rc = r->writer.running ? 0 : pmt_writer_start(&r->writer);
+    int rc = r->writer.back.running ? 0 : pmt_writer_start(&r->writer);
     if (rc < 0) {
         pmt_recorder_fail(r, rc, "opening the log again");
     }

@@ -134,9 +134,18 @@ static void add(int64_t *sum, int64_t bytes)
     *sum = (int64_t)((uint64_t)*sum + (uint64_t)bytes);
 }
 
-static void charge(pmt_node *n, int64_t bytes)
+static uint32_t shown(uint32_t top) /* what the empty stack does is BEFORE's */
 {
+    return top == PMT_NODE_ROOT ? PMT_NODE_BEFORE : top;
+}
+
+static void charge(pmt_tree *t, uint32_t node, int64_t bytes)
+{
+    pmt_node *n = &t->nodes[node];
     add(bytes > 0 ? &n->up : &n->down, bytes);
+    if (t->history != NULL && bytes != 0) {
+        pmt_history_charge(t->history, shown(node), bytes);
+    }
 }
 
 static void look_at_peak(pmt_node *n, int64_t bytes)
@@ -290,39 +299,54 @@ static void end_ways(pmt_tree *t, pmt_place *places)
 static int64_t change_to(pmt_tree *t, int64_t rss)
 {
     int64_t change = rss - t->rss_last - t->tracer;
-    charge(&t->nodes[PMT_NODE_TRACER], t->tracer);
+    charge(t, PMT_NODE_TRACER, t->tracer);
     t->tracer = 0;
     t->rss_last = rss;
     t->rss_peak = rss > t->rss_peak ? rss : t->rss_peak;
     return change;
 }
 
+static void note(pmt_tree *t, uint32_t top, uint32_t thread, int64_t rss, uint64_t clock)
+{
+    if (t->history != NULL) {
+        pmt_history_rss(t->history, clock, rss, shown(top), t->stacks[thread].tid);
+    }
+}
+
 /* What changed before an event, to the top of its thread. */
 static __attribute__((noinline)) void before_event(pmt_tree *t, uint32_t top, uint32_t thread, int64_t rss, uint64_t clock)
 {
-    pmt_node *n = &t->nodes[top];
     if (t->thread == UINT32_MAX) { /* the first of all */
         t->rss_first = t->rss_last = rss;
         t->rss_peak = rss > t->rss_peak ? rss : t->rss_peak;
         t->clock_first = clock;
         t->tracer = 0;
+        if (t->history != NULL) {
+            pmt_history_begin(t->history, clock, rss, shown(top), t->stacks[thread].tid);
+        }
     }
     else {
         int64_t change = change_to(t, rss);
-        charge(n, change);
+        charge(t, top, change);
         if (thread != t->thread) {
             add(&t->foreign, change < 0 ? -change : change);
         }
     }
-    look_at_peak(n, rss);
+    look_at_peak(&t->nodes[top], rss);
+    note(t, top, thread, rss, clock);
     t->thread = thread;
 }
 
 static void take_item(pmt_tree *t, const pmt_reader *r, const pmt_item *item, pmt_item_kind kind, uint32_t top)
 {
+    uint32_t thread = r->event.thread;
+    uint64_t clock = r->event.clock;
     if (kind == PMT_ITEM_PEAK) {
         look_at_peak(&t->nodes[top], item->bytes);
         t->rss_peak = item->bytes > t->rss_peak ? item->bytes : t->rss_peak;
+        if (t->history != NULL) {
+            pmt_history_peak(t->history, clock, item->bytes, shown(top), t->stacks[thread].tid);
+        }
     }
     else if (kind == PMT_ITEM_TRACER) {
         add(&t->tracer, item->bytes);
@@ -330,19 +354,19 @@ static void take_item(pmt_tree *t, const pmt_reader *r, const pmt_item *item, pm
     else if (kind == PMT_ITEM_NESTED && t->thread != UINT32_MAX) {
         int64_t change = change_to(t, r->event.rss);
         uint32_t node = item->bytes == 0 ? PMT_NODE_SUSPENDED : top;
-        charge(&t->nodes[node], change);
+        charge(t, node, change);
         look_at_peak(&t->nodes[node], r->event.rss);
+        note(t, node, thread, r->event.rss, clock);
     }
 }
 
-/* Nanoseconds from the recording's begin to a moment of the block at hand. */
-static double time_of(const pmt_reader *r, uint64_t clock)
+static pmt_rate rate_of(const pmt_reader *r) /* of the block at hand */
 {
     const pmt_pair *from = &r->before, *to = &r->block.pair;
-    double ns = (double)(int64_t)((uint64_t)from->ns - (uint64_t)r->first.ns);
     double units = (double)(int64_t)(to->clock - from->clock);
     double whole = (double)(int64_t)((uint64_t)to->ns - (uint64_t)from->ns);
-    return units > 0 ? ns + (double)(int64_t)(clock - from->clock) * (whole / units) : ns;
+    return (pmt_rate){.from = from->clock, .ns = (double)(int64_t)((uint64_t)from->ns - (uint64_t)r->first.ns),
+                      .slope = units > 0 ? whole / units : 0};
 }
 
 static void move_to_before(pmt_node *nodes) /* what the empty stack was charged with */
@@ -411,6 +435,7 @@ int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
     const uint8_t *counted = p; /* behind it `p` has moved one byte for each event */
     const uint32_t announced = r->left;
     const bool first_block = t->thread == UINT32_MAX;
+    const pmt_rate rate = rate_of(r);
     uint32_t left = r->left, previous = r->previous, thread = r->event.thread, site; /* left: at `counted` */
     uint64_t clock = r->event.clock, time;
     int64_t rss = r->event.rss;
@@ -421,6 +446,9 @@ int pmt_tree_add_block(pmt_tree *t, pmt_reader *r)
     int rc = s == NULL ? -ENOMEM : begin_ways(t, &r->dictionary);
     if (rc < 0) {
         return rc;
+    }
+    if (t->history != NULL) {
+        t->history->rate = rate;
     }
     uint32_t top = s->top;
     uint64_t stamp = (uint64_t)t->stamp << 32;
@@ -562,6 +590,9 @@ done:
     if (s != NULL && top != UINT32_MAX) {
         s->top = top;
         s->clock = same ? clock : last;
+        if (announced != left - (uint32_t)(p - counted)) { /* a moment of each block, whether RSS changes or not */
+            note(t, top, thread, rss, clock);
+        }
     }
     end_ways(t, places);
     move_to_before(t->nodes);
@@ -569,11 +600,11 @@ done:
     t->events += announced - left;
     if (announced != left) {
         t->clock_last = clock;
-        t->begun = first_block ? time_of(r, t->clock_first) : t->begun;
-        double ns = time_of(r, clock) - t->begun;
+        t->begun = first_block ? pmt_rate_ns(&rate, t->clock_first) : t->begun;
+        double ns = pmt_rate_ns(&rate, clock) - t->begun;
         t->seconds = ns > 0 ? ns / 1e9 : 0;
     }
-    return rc;
+    return t->history != NULL && t->history->no_memory ? -ENOMEM : rc;
 }
 
 int pmt_tree_read(pmt_tree *t, pmt_reader *r)

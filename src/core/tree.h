@@ -6,6 +6,7 @@
 #ifndef PMT_TREE_H
 #define PMT_TREE_H
 
+#include "core/history.h"
 #include "core/reader.h"
 
 enum { PMT_NODE_ROOT, PMT_NODE_BEFORE, PMT_NODE_TRACER, PMT_NODE_SUSPENDED, PMT_NODE_FIRST }; /* the first nodes: */
@@ -44,6 +45,7 @@ typedef struct pmt_tree {
     uint32_t *used, used_count, used_room; /* sites with a way of this block; owned */
     int64_t tracer;                 /* growth of the recorder that the next change of RSS contains */
     uint64_t searched;              /* frames looked at in vain for a RETURN */
+    pmt_history *history;           /* the caller's, set between init and the first block; NULL: not wanted */
 } pmt_tree;
 
 int pmt_tree_init(pmt_tree *t);  /* 0 or -errno */

@@ -2,43 +2,15 @@
  * returns, and only then moves the tail: what is not in the ring is in the file. It sleeps until a whole chunk is there
  * or for a fifth of a second, so that a log can be followed while it grows.
  *
- * Descriptors: close_range(CLOSE_RANGE_UNSHARE) gives the thread a table of its own, in which only /dev/null (as 0 to 2)
- * and the output are open. The program can neither close nor see them, and no child inherits them. A device or pipe has
- * to be opened before (opening a pipe anew would end it for its reader): its number is inherited. Where the kernel
- * refuses, the output stays in the program's table, high, and is checked before each write.
- *
  * Errors: the first one stays in `error`; from then on the ring is emptied into nothing, so that the producer never
  * waits for a disk that is full. */
 #include "core/writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/futex.h"
-
 #define NAP_NS 200000000
-#define GONE_TRIES 20000 /* of 50 us: how long a thread may take to leave the kernel's list */
-
-#ifndef CLOSE_RANGE_UNSHARE
-#define CLOSE_RANGE_UNSHARE (1U << 1)
-#endif
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define KEEP_STDERR 1 /* a sanitizer speaks on 2 */
-#define STACK_BYTES (1u << 21)
-#else
-#define KEEP_STDERR 0
-#define STACK_BYTES (1u << 17)
-#endif
 
 enum { ORDER_RUN, ORDER_PARK, ORDER_END };
 
@@ -46,7 +18,6 @@ int pmt_writer_init(pmt_writer *w, pmt_arena *a, pmt_ring *ring, pmt_sink *sink,
                     pmt_gate *gate)
 {
     memset(w, 0, sizeof *w);
-    w->arena = a;
     w->ring = ring;
     w->sink = sink;
     w->output = output;
@@ -54,16 +25,12 @@ int pmt_writer_init(pmt_writer *w, pmt_arena *a, pmt_ring *ring, pmt_sink *sink,
     w->gate = gate;
     w->unshare = true;
     w->before_end = -1;
-    w->stack = pmt_arena_map(a, STACK_BYTES);
-    return w->stack == NULL ? -errno : 0;
+    return pmt_background_init(&w->back, a);
 }
 
 void pmt_writer_free(pmt_writer *w)
 {
-    if (w->stack != NULL) {
-        pmt_arena_unmap(w->arena, w->stack, STACK_BYTES);
-        w->stack = NULL;
-    }
+    pmt_background_free(&w->back);
 }
 
 int pmt_writer_error(const pmt_writer *w)
@@ -79,50 +46,6 @@ static void fail(pmt_writer *w, int rc)
     }
 }
 
-/* A table with nothing of the program's but, where asked, one number. false: the kernel refuses. */
-static bool own_table(int keep)
-{
-    int low = KEEP_STDERR ? 3 : 0;
-    long rc = 0;
-    if (keep >= low) {
-        rc = keep > low ? syscall(SYS_close_range, (unsigned)low, (unsigned)keep - 1, CLOSE_RANGE_UNSHARE) : 0;
-        if (rc == 0) {
-            rc = syscall(SYS_close_range, (unsigned)keep + 1, ~0u, CLOSE_RANGE_UNSHARE);
-        }
-    }
-    else {
-        rc = syscall(SYS_close_range, (unsigned)low, ~0u, CLOSE_RANGE_UNSHARE);
-    }
-    if (rc != 0) {
-        return false;
-    }
-    for (int fd = 0; fd < low; fd++) {
-        if (fd < 2) {
-            close(fd);
-        }
-    }
-    int null;
-    do { /* 0 to 2 stand for /dev/null: a stray message of libc must not land in the log */
-        null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    } while (null >= 0 && null < 2);
-    if (null > 2) {
-        close(null);
-    }
-    return true;
-}
-
-static int open_one(pmt_writer *w, pmt_output *o, bool own)
-{
-    int rc = pmt_output_open(o, !own);
-    for (int stray = 0; rc == -EMFILE && own && stray < 2; stray++) {
-        if (stray != w->output->fd.fd) {
-            close(stray); /* a limit of three: a file is worth more than places for stray messages */
-            rc = pmt_output_open(o, false);
-        }
-    }
-    return rc;
-}
-
 static int open_output(pmt_writer *w)
 {
     pmt_output *o = w->output;
@@ -131,13 +54,13 @@ static int open_output(pmt_writer *w)
     }
     if (o->special) { /* opened by pmt_writer_start */
         if (w->unshare) {
-            own_table(o->fd.fd);
+            pmt_background_table(o->fd.fd);
         }
         return 0;
     }
-    bool own = w->unshare && own_table(-1);
-    int rc = open_one(w, o, own);
-    return rc == 0 && w->second != NULL && w->second->created ? open_one(w, w->second, own) : rc;
+    bool own = w->unshare && pmt_background_table(-1);
+    int rc = pmt_background_output(o, own, -1);
+    return rc == 0 && w->second != NULL && w->second->created ? pmt_background_output(w->second, own, o->fd.fd) : rc;
 }
 
 /* Calibration again at 10 ms, 100 ms, 1 s, 10 s and then every minute: cores change their speed. */
@@ -203,7 +126,6 @@ static void feed(pmt_writer *w)
 static void *run(void *arg)
 {
     pmt_writer *w = arg;
-    atomic_store_explicit(&w->tid, (int)syscall(SYS_gettid), memory_order_relaxed);
     int rc = open_output(w);
     if (rc == 0 && !w->begun) {
         rc = w->sink->begin(w->sink, w->text, w->text_len);
@@ -220,9 +142,7 @@ static void *run(void *arg)
         w->before_end = -1;
         note_progress(w, atomic_load_explicit(&w->ring->s->tail, memory_order_relaxed), false);
     }
-    atomic_store_explicit(&w->start_error, rc, memory_order_relaxed);
-    atomic_store(&w->ready, 1);
-    pmt_futex_wake(&w->ready);
+    pmt_background_up(&w->back, rc);
     if (rc < 0) {
         return NULL;
     }
@@ -253,31 +173,9 @@ static void *run(void *arg)
     return NULL;
 }
 
-static int spawn(pmt_writer *w)
-{
-    pthread_attr_t attr;
-    sigset_t all, saved;
-    sigfillset(&all);
-    int rc = pthread_attr_init(&attr);
-    if (rc == 0) {
-        rc = pthread_attr_setstack(&attr, w->stack, STACK_BYTES);
-        if (rc == 0) {
-            pthread_sigmask(SIG_SETMASK, &all, &saved);
-            rc = pthread_create(&w->thread, &attr, run, w);
-            if (rc == EINVAL) { /* the program's thread-local data, which glibc puts on the stack, are larger */
-                rc = pthread_create(&w->thread, NULL, run, w);
-            }
-            pthread_sigmask(SIG_SETMASK, &saved, NULL);
-        }
-        pthread_attr_destroy(&attr);
-    }
-    return -rc;
-}
-
 int pmt_writer_start(pmt_writer *w)
 {
     int saved = errno, rc = 0;
-    atomic_store(&w->ready, 0);
     atomic_store(&w->order, ORDER_RUN);
     if (w->started_ns == 0) {
         w->started_ns = pmt_clock_monotonic_ns();
@@ -286,49 +184,22 @@ int pmt_writer_start(pmt_writer *w)
         rc = w->output->created ? -EBADF : pmt_output_open(w->output, true);
     }
     if (rc == 0) {
-        rc = spawn(w);
-    }
-    if (rc == 0) {
-        while (atomic_load(&w->ready) == 0) {
-            pmt_futex_wait(&w->ready, 0, NAP_NS);
-        }
-        rc = atomic_load_explicit(&w->start_error, memory_order_relaxed);
-        if (rc < 0) {
-            pthread_join(w->thread, NULL);
-        }
-        else {
-            w->running = true;
-        }
+        rc = pmt_background_start(&w->back, run, w);
     }
     errno = saved;
     return rc;
 }
 
-/* pthread_join returns a moment before the kernel has taken the thread from the process's list, and CPython warns at
- * fork when that list has a second entry. */
-static void wait_until_gone(int tid)
-{
-    char path[48];
-    snprintf(path, sizeof path, "/proc/self/task/%d", tid);
-    for (int i = 0; i < GONE_TRIES && access(path, F_OK) == 0; i++) {
-        usleep(50);
-    }
-}
-
 static void leave(pmt_writer *w, uint32_t order)
 {
-    if (!w->running) {
+    if (!w->back.running) {
         return;
     }
     int saved = errno;
     atomic_store(&w->order, order);
     pmt_ring_wake(w->ring);
-    pthread_join(w->thread, NULL);
-    w->running = false;
-    if (order == ORDER_PARK) {
-        wait_until_gone(atomic_load_explicit(&w->tid, memory_order_relaxed));
-    }
     errno = saved;
+    pmt_background_join(&w->back, order == ORDER_PARK);
 }
 
 void pmt_writer_park(pmt_writer *w)
@@ -346,7 +217,7 @@ void pmt_writer_stop(pmt_writer *w, const char *text, size_t n)
 void pmt_writer_drain(pmt_writer *w)
 {
     int saved = errno;
-    while (w->running && !pmt_ring_drained(w->ring)) {
+    while (w->back.running && !pmt_ring_drained(w->ring)) {
         pmt_ring_wake(w->ring);
         usleep(50);
     }

@@ -1,4 +1,5 @@
-/* read_capture PATH [RUNS]: its tree, how fast it was built, and whether the memory stayed small: 64 MiB and the tree. A
+/* read_capture PATH [RUNS]: its tree, how fast it was built, and whether the memory stayed small: 64 MiB and the tree; then
+ * once more with RSS over time and what was held at the peak. A
  * capture that make_capture made says in its last text what must come out: events, RSS, the net change of each function. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "core/tree.h"
 
 #define MEMORY_MIB 64
+#define MOMENTS 4000
 
 static int failed;
 
@@ -86,28 +88,46 @@ static void check(const pmt_reader *r, const pmt_tree *t)
     }
 }
 
-/* Seconds that reading and the tree took: of wall time, and of the processor's. */
-static void measure(const char *path, double *wall, double *cpu, bool last)
+static void check_history(const pmt_tree *t)
+{
+    static pmt_moment moments[MOMENTS];
+    size_t n = pmt_history_moments(t->history, moments);
+    uint64_t held = 0;
+    int64_t most = 0;
+    for (uint32_t i = 0; i < t->count; i++) {
+        held += (uint64_t)pmt_history_at_peak(t->history, i, t->nodes[i].up + t->nodes[i].down);
+    }
+    for (size_t i = 0; i < n; i++) {
+        most = moments[i].rss > most ? moments[i].rss : most;
+    }
+    expect((int64_t)held == t->rss_peak - t->rss_first, "what was held at the peak is not the peak");
+    expect(n > 0 && most == t->rss_peak, "no moment has the highest RSS");
+    printf("%zu moments of RSS over time\n", n);
+}
+
+/* How long reading and the tree took. */
+static void measure(const char *path, bool last, bool with_history)
 {
     pmt_reader r;
     pmt_tree t;
+    pmt_history history;
     struct rusage use;
-    if (pmt_reader_open(&r, path) < 0 || pmt_tree_init(&t) < 0) {
+    if (pmt_reader_open(&r, path) < 0 || pmt_tree_init(&t) < 0 || pmt_history_init(&history, MOMENTS) < 0) {
         fprintf(stderr, "%s %s\n", path, r.why);
         exit(2);
     }
-    *wall = now(CLOCK_MONOTONIC);
-    *cpu = now(CLOCK_PROCESS_CPUTIME_ID);
+    t.history = with_history ? &history : NULL;
+    double wall = now(CLOCK_MONOTONIC), cpu = now(CLOCK_PROCESS_CPUTIME_ID);
     int rc = pmt_tree_read(&t, &r);
-    *wall = now(CLOCK_MONOTONIC) - *wall;
-    *cpu = now(CLOCK_PROCESS_CPUTIME_ID) - *cpu;
+    wall = now(CLOCK_MONOTONIC) - wall;
+    cpu = now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     getrusage(RUSAGE_SELF, &use);
     expect(rc == 0, "the tree could not be built");
     double mib = (double)use.ru_maxrss / 1024, events = (double)(t.events > 0 ? t.events : 1) / 1e6;
     /* while the nodes grow, the old ones stand beside the new ones */
     double tree_mib = ((double)t.room * 1.5 * sizeof(pmt_node) + (double)t.mask * 1.5 * sizeof *t.slots) / 1048576;
-    printf("%.2f s, %.1f million events/s (by processor time %.1f), %.2f ns an event\n", *wall, events / *wall,
-           events / *cpu, *wall * 1e3 / events);
+    printf("%s%.2f s, %.1f million events/s (by processor time %.1f), %.2f ns an event\n",
+           with_history ? "with history: " : "", wall, events / wall, events / cpu, wall * 1e3 / events);
     if (last) {
         printf("%" PRIu64 " events, %" PRIu32 " nodes, %.3f s recorded, %.2f bytes an event\n", t.events, t.count, t.seconds,
                (double)r.size / 1e6 / events);
@@ -115,6 +135,10 @@ static void measure(const char *path, double *wall, double *cpu, bool last)
         expect(mib <= MEMORY_MIB + tree_mib, "more memory beside the tree than its bound");
         check(&r, &t);
     }
+    if (with_history) {
+        check_history(&t);
+    }
+    pmt_history_free(&history);
     pmt_tree_free(&t);
     pmt_reader_close(&r);
 }
@@ -122,13 +146,13 @@ static void measure(const char *path, double *wall, double *cpu, bool last)
 int main(int argc, char **argv)
 {
     int runs = argc > 2 ? atoi(argv[2]) : 1;
-    double wall, cpu;
     if (argc < 2 || runs < 1) {
         fprintf(stderr, "read_capture PATH [RUNS]\n");
         return 2;
     }
     for (int i = 0; i < runs; i++) {
-        measure(argv[1], &wall, &cpu, i == runs - 1);
+        measure(argv[1], i == runs - 1, false);
     }
+    measure(argv[1], false, true);
     return failed;
 }

@@ -1,7 +1,8 @@
-/* The family of a run: slots across fork, files that are none, an end that nobody told. */
+/* The family of a run: slots across fork, files that are none or are cut, an end that nobody told. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -108,6 +109,42 @@ static void joining(void)
     pmt_family_say(&other, PMT_MEMBER_ENDED, "/a", "b"); /* nobody asks any more */
 }
 
+static void cut_by_somebody(void)
+{
+    pmt_family f = {0};
+    pmt_member m;
+    uint32_t at = 0;
+    CHECK_INT(pmt_family_create(&f), 0);
+    if (madvise(f.s, 1, 23) < 0) { /* MADV_POPULATE_WRITE */
+        puts("skipped: before Linux 5.14 a file that was cut is a SIGBUS");
+        pmt_family_remove(&f);
+        return;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        pmt_family_enter(&f);
+        pmt_family_say(&f, PMT_MEMBER_RECORDING, "/a", "");
+        int rc = truncate(f.path, 4096); /* the header is left */
+        pmt_family_say(&f, PMT_MEMBER_ENDED, NULL, "");
+        f.me_pid = 0;
+        pmt_family_enter(&f);
+        bool good = f.seq == 2 && f.me == NULL;
+        rc |= truncate(f.path, 0);
+        f.me_pid = 0;
+        pmt_family_enter(&f);
+        pmt_family_say(&f, PMT_MEMBER_ENDED, NULL, "");
+        _exit(good && rc == 0 ? 0 : 1);
+    }
+    CHECK_INT(wait_for(child), 0);
+    CHECK(pmt_family_root(&f) && !pmt_family_next(&f, &at, &m));
+    CHECK_INT(pmt_family_unnoted(&f), 0);
+    CHECK_INT(pmt_family_join(&(pmt_family){0}, f.path), -EINVAL);
+    char path[PMT_FAMILY_NAME];
+    strcpy(path, f.path);
+    pmt_family_remove(&f);
+    CHECK(access(path, F_OK) < 0);
+}
+
 static void none_of_ours(void)
 {
     pmt_family f = {0};
@@ -156,6 +193,7 @@ int main(void)
     members();
     more_than_there_is_room();
     joining();
+    cut_by_somebody();
     none_of_ours();
     left_over();
     return check_done();

@@ -104,7 +104,7 @@ static void dev_full(void)
     world_make(&w, "/dev/full", 0, PMT_LAYOUT_ALL, true, 1024);
     CHECK(w.output.special);
     CHECK_INT(world_start(&w), -ENOSPC);
-    CHECK(!w.writer.running);
+    CHECK(!w.writer.back.running);
     world_free(&w);
 
     world_make(&w, "/dev/full", 0, PMT_LAYOUT_ALL, true, 1024); /* no header: the first row says it */

@@ -253,7 +253,7 @@ static void parking(void)
         }
         CHECK(sent == PMT_RING_WORDS / 2 + 1);
         CHECK_INT(r->state, PMT_RUNNING);
-        CHECK(r->writer.running);
+        CHECK(r->writer.back.running);
     }
     pmt_recorder_park(r);
     pmt_recorder_text(r, "while parked", 12);

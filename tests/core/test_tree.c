@@ -8,10 +8,12 @@
 #include "core/tree.h"
 
 #define P 4096 /* a page */
+#define MOMENTS 64
 
 static builder b;
 static pmt_reader r;
 static pmt_tree t;
+static pmt_history history;
 
 /* Functions f, g, h (codes 1 to 3) in a.py, C functions len (called by f), sorted (by f), len (by g: another file). */
 enum { F = 16, F_END, G, G_END, H, H_END, LEN, LEN_END, LEN_RAISES, SORTED, SORTED_END, G_LEN, G_LEN_END, CHARGED };
@@ -71,19 +73,49 @@ static int64_t sum(void)
     return all;
 }
 
+static int64_t at_peak(uint32_t i)
+{
+    return pmt_history_at_peak(&history, i, t.nodes[i].up + t.nodes[i].down);
+}
+
+/* What must hold of every history; and the tree is the same with it and without. */
+static void check_history(void)
+{
+    static pmt_moment moments[MOMENTS];
+    int64_t held = 0, bad = 0;
+    size_t n = pmt_history_moments(&history, moments);
+    for (size_t i = 0; i < n; i++) {
+        bad += moments[i].node == PMT_NODE_ROOT || moments[i].node >= t.count || (i > 0 && moments[i].ns < moments[i - 1].ns);
+    }
+    for (uint32_t i = 0; i < t.count; i++) {
+        held += at_peak(i);
+    }
+    CHECK(bad == 0 && (n > 0) == (t.events > 0));
+    CHECK(n == 0 || (held == t.rss_peak - t.rss_first && moments[0].rss == t.rss_first && moments[n - 1].rss == t.rss_last));
+    pmt_tree without;
+    CHECK_INT(pmt_tree_init(&without), 0);
+    CHECK_INT(pmt_tree_read(&without, &r), 0);
+    CHECK(without.count == t.count && memcmp(without.nodes, t.nodes, t.count * sizeof *t.nodes) == 0);
+    pmt_tree_free(&without);
+}
+
 static void read_tree(void)
 {
     b_finish(&b);
     b_text(&b, B_END, "# end\n");
     open_capture();
     CHECK_INT(pmt_tree_init(&t), 0);
+    CHECK_INT(pmt_history_init(&history, MOMENTS), 0);
+    t.history = &history;
     CHECK_INT(pmt_tree_read(&t, &r), 0);
     CHECK_BYTES(r.why, strlen(r.why), "", 0);
     CHECK_INT(sum(), t.rss_last - t.rss_first);
+    check_history();
 }
 
 static void done(void)
 {
+    pmt_history_free(&history);
     pmt_tree_free(&t);
     pmt_reader_close(&r);
 }
@@ -172,15 +204,6 @@ static void charging(void)
     CHECK_INT(peak[PMT_NODE_ROOT], 225 * P);
     CHECK_INT(clock[PMT_NODE_ROOT], 66);
     pmt_tree_inclusive(&t, NULL, NULL, NULL, NULL, NULL);
-    /* the same again by another tree of the same reader */
-    pmt_tree other;
-    CHECK_INT(pmt_tree_init(&other), 0);
-    CHECK_INT(pmt_tree_read(&other, &r), 0);
-    CHECK_INT(other.count, t.count);
-    for (uint32_t i = 0; i < t.count; i++) {
-        CHECK(memcmp(&other.nodes[i], &t.nodes[i], sizeof *t.nodes) == 0);
-    }
-    pmt_tree_free(&other);
     done();
 }
 
@@ -516,7 +539,7 @@ static void defined_again(void)
 typedef struct model_node {
     uint32_t parent, key; /* key: what the functions are told apart by */
     uint64_t calls, clock;
-    int64_t up, down, peak;
+    int64_t up, down, peak, at_peak;
 } model_node;
 
 #define NODES 60000
@@ -525,13 +548,13 @@ typedef struct model_node {
 static model_node nodes[NODES];
 static uint32_t node_count, stacks[3][DEEP], depths[3];
 static uint64_t unmatched, skipped, before_count;
+static int64_t best;
 
 static uint32_t model_child(uint32_t parent, uint32_t key)
 {
     static uint32_t first[NODES], next[NODES];
-    if (node_count == 0) {
+    if (node_count == 1) {
         memset(first, 0, sizeof first);
-        node_count = 1;
     }
     for (uint32_t i = first[parent]; i != 0; i = next[i]) {
         if (nodes[i].key == key) {
@@ -560,6 +583,18 @@ static void site_of(uint32_t site, unsigned *what, uint32_t *python, uint32_t *k
 static void model_peak(uint32_t node, uint64_t rss)
 {
     nodes[node].peak = (int64_t)rss > nodes[node].peak ? (int64_t)rss : nodes[node].peak;
+}
+
+/* RSS, or a peak that is `temporary` bytes above it, seen while `node` was on top: the highest so far? */
+static void model_best(uint32_t node, int64_t bytes, int64_t temporary)
+{
+    if (bytes > best) {
+        best = bytes;
+        for (uint32_t i = 0; i < node_count; i++) {
+            nodes[i].at_peak = nodes[i].up + nodes[i].down;
+        }
+        nodes[node].at_peak += temporary;
+    }
 }
 
 static void model_event(uint32_t thread, uint32_t site, int64_t bytes, uint64_t time)
@@ -622,8 +657,9 @@ static void against_the_model(unsigned round)
     seed = round * 77 + 5;
     memset(nodes, 0, sizeof nodes);
     memset(depths, 0, sizeof depths);
-    node_count = 0;
+    node_count = 1;
     unmatched = skipped = before_count = 0;
+    best = -1;
     start();
     unsigned n = 3000, wild = 1 + below(40);
     uint64_t rss = b.rss;
@@ -636,9 +672,11 @@ static void against_the_model(unsigned round)
             cut();
         }
         if (below(100) == 0 && i > 0) { /* seen between two events: the top's */
+            uint32_t top = depths[thread] > 0 ? stacks[thread][depths[thread]] : 0;
             uint64_t peak = rss + below(20) * P;
             b_peak(&b, 0, peak);
-            model_peak(depths[thread] > 0 ? stacks[thread][depths[thread]] : 0, peak);
+            model_peak(top, peak);
+            model_best(top, (int64_t)peak, (int64_t)(peak - rss));
         }
         if (below(60) == 0) {
             int64_t grown = (int64_t)below(9) * P - 4 * P;
@@ -663,6 +701,7 @@ static void against_the_model(unsigned round)
         tracer = 0;
         model_peak(depths[thread] > 0 ? stacks[thread][depths[thread]] : 0, rss);
         model_event(thread, site, change, begun[thread] ? clock - clocks[thread] : 0);
+        model_best(0, (int64_t)rss, 0);
         model_peak(depths[thread] > 0 ? stacks[thread][depths[thread]] : 0, rss);
         b_event(&b, time, site, pages);
         clocks[thread] = clock;
@@ -671,7 +710,7 @@ static void against_the_model(unsigned round)
     read_tree();
     int bad = 0;
     static uint32_t to[NODES]; /* node of the model -> node of the tree */
-    CHECK_INT(t.count, PMT_NODE_FIRST + (node_count > 0 ? node_count - 1 : 0));
+    CHECK_INT(t.count, PMT_NODE_FIRST + node_count - 1);
     for (uint32_t i = PMT_NODE_FIRST; i < t.count; i++) {
         const pmt_node *x = &t.nodes[i];
         const pmt_function *f = pmt_dictionary_function(&r.dictionary, x->function);
@@ -680,10 +719,11 @@ static void against_the_model(unsigned round)
                                         pmt_names_at(&r.dictionary.sites.names, f->file)->bytes, f->c));
         to[i] = m;
         bad += x->calls != nodes[m].calls || x->clock != nodes[m].clock || x->up != nodes[m].up || x->down != nodes[m].down;
-        bad += x->parent >= i || x->peak != nodes[m].peak;
+        bad += x->parent >= i || x->peak != nodes[m].peak || at_peak(i) != nodes[m].at_peak;
     }
     const pmt_node *x = &t.nodes[PMT_NODE_BEFORE];
     bad += x->clock != nodes[0].clock || x->up != nodes[0].up || x->down != nodes[0].down || x->peak != nodes[0].peak;
+    bad += at_peak(PMT_NODE_BEFORE) != nodes[0].at_peak;
     CHECK_INT(bad, 0);
     CHECK_INT(t.events, n);
     CHECK_INT(t.unmatched, unmatched);

@@ -460,16 +460,16 @@ static void parked(bool unshare)
         if (i % 3 == 0) {
             pmt_writer_park(&w.writer);
             char task[64];
-            snprintf(task, sizeof task, "/proc/self/task/%d", atomic_load(&w.writer.tid));
+            snprintf(task, sizeof task, "/proc/self/task/%d", atomic_load(&w.writer.back.tid));
             CHECK(access(task, F_OK) < 0);
-            CHECK(!w.writer.running);
+            CHECK(!w.writer.back.running);
             CHECK(pmt_ring_drained(&w.ring));
             CHECK_INT(open_descriptors(), before);
             pmt_writer_park(&w.writer); /* twice is fine */
             if (i == 3) {               /* moved away and back: it is still the same file */
                 CHECK_INT(rename(FILE_NAME, "moved.log"), 0);
                 CHECK_INT(world_start(&w), -ENOENT);
-                CHECK(!w.writer.running);
+                CHECK(!w.writer.back.running);
                 CHECK_INT(rename("moved.log", FILE_NAME), 0);
             }
             world_row(&w, site_call, 1000 + i, 70000 + i, 4096); /* waits in the ring */
@@ -575,7 +575,7 @@ static void signals_are_blocked(void) /* none of the program's signals arrives i
     world_make(&w, FILE_NAME, 0, PMT_LAYOUT_ALL, false, 1024);
     CHECK_INT(world_start(&w), 0);
     char path[64];
-    snprintf(path, sizeof path, "/proc/self/task/%d/status", atomic_load(&w.writer.tid));
+    snprintf(path, sizeof path, "/proc/self/task/%d/status", atomic_load(&w.writer.back.tid));
     text status = text_of_file(path);
     unsigned long long blocked = 0;
     const char *line = status.bytes == NULL ? NULL : strstr(status.bytes, "\nSigBlk:");

@@ -161,7 +161,7 @@ static inline void world_free(world *w)
 
 static inline void world_push(world *w, const uint64_t *words, uint32_t n)
 {
-    if (!w->writer.running && atomic_load(&w->ring.s->head) + n - atomic_load(&w->ring.s->tail) > w->ring.mask + 1) {
+    if (!w->writer.back.running && atomic_load(&w->ring.s->head) + n - atomic_load(&w->ring.s->tail) > w->ring.mask + 1) {
         fprintf(stderr, "no writer runs and the ring is full: the rest would wait for ever\n");
         exit(1);
     }

@@ -8,6 +8,7 @@
 
 #define PATH "c.pmt"
 #define SEGMENTS 4
+#define MOMENTS 64
 
 static ssize_t swallow(int fd, const void *bytes, size_t n)
 {
@@ -44,15 +45,33 @@ static uint64_t read_items(pmt_reader *r)
     return events;
 }
 
+static void check_history(const pmt_tree *t, uint64_t held)
+{
+    pmt_moment moments[MOMENTS];
+    size_t n = pmt_history_moments(t->history, moments);
+    fuzz_expect(n <= MOMENTS && (n > 0) == (t->events > 0), "there are moments where there are events");
+    for (size_t i = 0; i < n; i++) {
+        fuzz_expect(moments[i].node > PMT_NODE_ROOT && moments[i].node < t->count, "moments are at nodes");
+        fuzz_expect(moments[i].rss >= 0 && moments[i].rss <= t->rss_peak, "nothing is above the peak");
+        fuzz_expect(i == 0 || moments[i].ns >= moments[i - 1].ns, "time does not go back");
+    }
+    fuzz_expect(n == 0 || held == (uint64_t)t->rss_peak - (uint64_t)t->rss_first, "what was held is the peak");
+}
+
 static void read_tree(pmt_reader *r, uint64_t events)
 {
     char why[sizeof r->why];
+    pmt_history history;
     pmt_tree t;
-    uint64_t sum = 0;
+    uint64_t sum = 0, held = 0;
     memcpy(why, r->why, sizeof why);
-    fuzz_expect(pmt_tree_init(&t) == 0 && pmt_tree_read(&t, r) == 0, "a tree is built");
+    fuzz_expect(pmt_tree_init(&t) == 0 && pmt_history_init(&history, MOMENTS) == 0, "a tree is begun");
+    t.history = &history;
+    fuzz_expect(pmt_tree_read(&t, r) == 0, "a tree is built");
     for (uint32_t i = 0; i < t.count; i++) {
-        sum += (uint64_t)t.nodes[i].up + (uint64_t)t.nodes[i].down;
+        uint64_t net = (uint64_t)t.nodes[i].up + (uint64_t)t.nodes[i].down;
+        sum += net;
+        held += (uint64_t)pmt_history_at_peak(&history, i, (int64_t)net);
         fuzz_expect(i == 0 || t.nodes[i].parent < i, "parents stand before their children");
     }
     fuzz_expect(t.events == events, "the tree has all events");
@@ -62,8 +81,10 @@ static void read_tree(pmt_reader *r, uint64_t events)
     uint64_t *clocks = malloc(t.count * sizeof *clocks);
     pmt_tree_inclusive(&t, sums, sums + t.count, sums + 2 * t.count, sums + 3 * t.count, clocks);
     fuzz_expect((uint64_t)sums[PMT_NODE_ROOT] == sum, "the root has everything");
+    check_history(&t, held);
     free(sums);
     free(clocks);
+    pmt_history_free(&history);
     pmt_tree_free(&t);
 }
 
