@@ -14,3 +14,7 @@ class CommandError(PymemtraceError):
     """
 
     exit_status = 2
+
+
+class MissingExtra(CommandError):
+    """A package is needed that is not installed. Its text says how to install it."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 
 from .cPyMemTrace import (
     Tracer,
@@ -28,6 +27,7 @@ from .cPyMemTrace import (
     rss_peak,
     run_main,
 )
+from .decorating import absolute, decorated, numbered, program, script_name
 from .family import recover_left_overs
 
 TYPE_CHECKING = False  # `typing` is not imported in the traced process
@@ -48,6 +48,7 @@ __all__ = [
     "rss",
     "rss_peak",
     "run_main",
+    "script_name",
     "trace",
 ]
 
@@ -57,16 +58,6 @@ FORMATS = ("text", "binary")
 ENGINES = ("auto", "profile", "monitoring")
 HOOK = f"{__file__.rpartition('/')[0]}/hook"  # the folder that is first on PYTHONPATH
 MAX_SIZE = 2**62  # bytes; larger than any RSS
-
-# Flags of code objects, as in `inspect`, which takes longer to import than all of ours.
-_CO_GENERATOR = 0x20
-_CO_COROUTINE = 0x80
-_CO_ASYNC_GENERATOR = 0x200
-
-# What functools.wraps copies.
-_COPIED = ("__module__", "__name__", "__qualname__", "__doc__", "__type_params__") + (
-    ("__annotate__",) if sys.version_info >= (3, 14) else ("__annotations__",)
-)
 
 
 class trace(Tracer):
@@ -95,6 +86,7 @@ class trace(Tracer):
         message: the first thing in the file, as given.
         overwrite: replace an existing file.
         comments: write the lines that start with `# `.
+        sample: seconds between two samples of memory and CPU, in job.rss beside job.log (docs/samples.md); None: none.
 
     Raises:
         ValueError, TypeError: an argument that cannot be used, by name.
@@ -122,10 +114,11 @@ class trace(Tracer):
         message: str | None = None,
         overwrite: bool = False,
         comments: bool = True,
+        sample: float | None = None,
         _name: str | None = None,  # of the program
         _run: tuple[str | None, str | None] = (None, None),  # that this process joins: its family file, its first file
     ) -> None:
-        name = _path(path)
+        name = absolute(path, "pymemtrace.trace")
         _check("log", log, LOGS, optional=True)
         _check("compute", compute, COMPUTES)
         _check("format", format, FORMATS, optional=True)
@@ -150,8 +143,9 @@ class trace(Tracer):
             "message": message,
             "overwrite": bool(overwrite),
             "comments": bool(comments),
+            "sample": sample,
         }
-        self._options["program"] = _program() if _name is None else _name
+        self._options["program"] = program() if _name is None else _name
         self._options["family"], self._options["beside"] = _run
         self._options["children"] = _words(self._options) if children else None
         if children:
@@ -163,30 +157,15 @@ class trace(Tracer):
 
     def __call__(self, func: F) -> F:
         """Decorate a function or an `async def`."""
-        if not callable(func):
-            raise TypeError(f"pymemtrace.trace() decorates functions, not {type(func).__name__}")
-        flags = _flags(func)
-        if flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR):
-            raise TypeError(
-                f"pymemtrace.trace() cannot decorate the generator {getattr(func, '__qualname__', func)!s}: "
-                "its body runs in pieces; use `with pymemtrace.trace(...)` where it is consumed"
-            )
-        wrapper = _recorded_async(self, func) if flags & _CO_COROUTINE else _recorded(self, func)
-        hide(wrapper.__code__)
-        for name in _COPIED:
-            value = getattr(func, name, _MISSING)
-            if value is not _MISSING:
-                setattr(wrapper, name, value)
-        wrapper.__dict__.update(getattr(func, "__dict__", {}))
-        wrapper.__wrapped__ = func
-        return wrapper  # type: ignore[no-any-return]
+        return decorated(self, func, "pymemtrace.trace")
 
     def _begin(self) -> Tracer | None:
         """A started recording; None: the call is to pass through."""
         if self._active is not None and self._active.running:
             return None
         unique = self._name is not None and not self._options["overwrite"]
-        tracer = Tracer(self._next_name(), unique=unique, **self._options)
+        name = numbered(self._name, self._begun) if self._options["overwrite"] else self._name
+        tracer = Tracer(name, unique=unique, **self._options)
         try:
             tracer.start()
         except RuntimeError:
@@ -206,114 +185,15 @@ class trace(Tracer):
 
             warnings.warn(f"{tracer.path}: recording stopped: {error}", RuntimeWarning, stacklevel=3)
 
-    def _next_name(self) -> str | None:
-        """The path as given, absolute. When overwriting, with _1, _2 ... from the second recording on."""
-        name = self._name
-        if name is None or self._begun == 0 or not self._options["overwrite"]:
-            return name
-        try:
-            if os.stat(name).st_mode & 0o170000 != 0o100000:
-                return name  # a device or a pipe
-        except OSError:
-            pass
-        folder, slash, last = name.rpartition("/")
-        stem, dot, suffix = last.rpartition(".")
-        if not stem:  # no suffix, or a name like `.log`
-            stem, dot, suffix = last, "", ""
-        return f"{folder}{slash}{stem}_{self._begun}{dot}{suffix}"
-
-
-_MISSING = object()
-
-
-def _recorded(self: trace, func: Callable[..., Any]) -> Any:
-    def recorded(*args: Any, **kwargs: Any) -> Any:
-        tracer = self._begin()
-        if tracer is None:
-            return func(*args, **kwargs)
-        try:
-            return func(*args, **kwargs)
-        finally:
-            self._end(tracer)
-
-    return recorded
-
-
-def _recorded_async(self: trace, func: Callable[..., Any]) -> Any:
-    async def recorded(*args: Any, **kwargs: Any) -> Any:
-        tracer = self._begin()
-        if tracer is None:
-            return await func(*args, **kwargs)
-        try:
-            return await func(*args, **kwargs)
-        finally:
-            self._end(tracer)
-
-    return recorded
-
-
-def _flags(func: Any) -> int:
-    """The flags of the code that a call of `func` runs; 0 when it is not Python code."""
-    functools = sys.modules.get("functools")  # if nobody imported it, nothing is a partial
-    while functools is not None and isinstance(func, functools.partial):
-        func = func.func
-    if getattr(func, "_is_coroutine_mark", None) is not None:  # inspect.markcoroutinefunction, Python 3.12
-        return _CO_COROUTINE
-    func = getattr(func, "__func__", func)  # methods, staticmethod
-    code = getattr(func, "__code__", None)
-    if code is None:
-        code = getattr(type(func).__call__, "__code__", None)
-    return getattr(code, "co_flags", 0)
-
-
-def _path(path: Any) -> str | None:
-    """Absolute, as text."""
-    if path is None:
-        return None
-    if callable(path) and not hasattr(path, "__fspath__"):
-        raise TypeError("path is a function: a decorator is written @pymemtrace.trace(), with parentheses")
-    given: str | bytes = os.fspath(path)
-    if isinstance(given, bytes):
-        name = given.decode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
-    else:
-        name = given
-    if not name:
-        raise ValueError("path is empty; None makes a name")
-    if not name.startswith("/"):
-        try:
-            name = f"{os.getcwd().replace('{', '{{').replace('}', '}}')}/{name}"
-        except OSError:
-            pass  # the current directory is gone; opening the file will say so
-    return name
-
 
 def _words(options: dict[str, Any]) -> str:
     """The options as `run` has them, for children; the extension adds where their files go."""
     words = f"--log {options['log']}"
-    for name in ("threshold", "keep"):
+    for name in ("threshold", "keep", "sample"):
         if options[name] is not None:
             words += f" --{name} {options[name]}"
     words += f" --compute {options['compute']} --format {options['format']} --engine {options['engine']}"
     return words if options["comments"] else words + " --no-comments"
-
-
-def _program() -> str:
-    """What {name} in a path stands for."""
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    name = getattr(spec, "name", None)
-    if isinstance(name, str):  # -m
-        package = f"{name}"[:-9] if name.endswith(".__main__") else f"{name}"
-        return package.rpartition(".")[2]
-    argv = getattr(sys, "argv", None) or [""]
-    return "c" if argv[0] == "-c" else script_name(argv[0])
-
-
-def script_name(path: str) -> str:
-    """The file's name without .py; "python" where there is none."""
-    name = path.rstrip("/").rpartition("/")[2]
-    if name.endswith(".py"):
-        name = name[:-3]
-    return name if name not in ("", "-") else "python"
 
 
 _at_exit_of: int | None = None  # the process that looks after left-overs
@@ -356,14 +236,7 @@ for _function in (
     trace.__call__,
     trace._begin,
     trace._end,
-    trace._next_name,
-    _recorded,
-    _recorded_async,
-    _flags,
-    _path,
     _words,
-    _program,
-    script_name,
     _look_after_children,
     _end_of_run,
     _check,

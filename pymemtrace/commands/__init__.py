@@ -8,8 +8,14 @@ from ..errors import CommandError
 
 COMMANDS = {  # a command is a module here with main(argv) -> exit status
     "run": "run a program and record its memory",
+    "sample": "run a program and sample its memory and CPU time, or those of other processes",
     "summary": "what a recording, or a run of many processes, says in short: who grew, the peaks, how exact that is",
+    "table": "a row for each function, file, module or line: how memory changed in it",
+    "tree": "who called whom, and how memory changed there",
+    "flamegraph": "one HTML page: RSS over time, with the stack at any moment, and the tree of calls",
+    "plot": "RSS and CPU over time, as SVG or PNG: samples, captures and logs over each other",
     "events": "print captures as text logs",
+    "export": "write recordings for other tools: pstats, collapsed stacks, Chrome trace (Perfetto), CSV",
     "recover": "complete what a killed program left behind",
     "info": "what this machine offers: clock, gate, granularity of the RSS counter, engines",
 }

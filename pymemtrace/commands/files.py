@@ -1,12 +1,13 @@
-"""What the commands share that read recordings: opening them, errors as sentences, output that nobody may want."""
+"""What the commands share that read recordings: opening them, errors as sentences, where their output goes."""
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import CommandError
 from ..reader import Run, find_run, sentence
@@ -71,12 +72,88 @@ def quietly(do: Callable[[], int]) -> int:
     return status
 
 
+@contextmanager
+def output(path: str | None, force: bool) -> Iterator[BinaryIO]:
+    """What a command writes to: stdout, where path is None; or a file, which is there when all is written, or not at
+    all. An empty file, a device or a pipe is used as it is.
+
+    Raises: CommandError when the file exists and `force` is not set; OSError.
+    """
+    if path is None:
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    if path == "":
+        raise CommandError("-o needs a path")
+    fresh = is_to_be_made(path, force)
+    written = f"{path}.{os.getpid()}.part" if fresh else path
+    opened = False
+    try:
+        with open(written, "xb" if fresh else "wb") as file:
+            opened = True
+            yield file
+        if fresh:
+            put(written, path, force)
+    except BaseException as error:
+        if opened:
+            _undo(written, fresh)
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and error.filename in (None, written):
+            raise OSError(error.errno, error.strerror, path) from None
+        raise
+
+
+def is_to_be_made(path: str, force: bool) -> bool:
+    """False: it is there, and used as it is. Raises: CommandError when it would be lost; OSError."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return True
+    if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
+        return False
+    if not force:
+        raise _exists(path)
+    return True
+
+
+def _exists(path: str) -> CommandError:
+    return CommandError(f"{path!r} exists already: -f replaces it, -o names another")
+
+
+def put(written: str, path: str, force: bool) -> None:
+    """Give the file its name. Raises: CommandError when there is such a file now; OSError."""
+    if not force:
+        try:
+            os.link(written, path)
+            os.unlink(written)
+            return
+        except FileExistsError:
+            raise _exists(path) from None
+        except OSError:  # a file system without hard links
+            if os.path.lexists(path):
+                raise _exists(path) from None
+    os.replace(written, path)
+
+
+def _undo(written: str, fresh: bool) -> None:
+    if fresh:
+        os.unlink(written)
+    elif os.path.isfile(written):
+        os.truncate(written, 0)
+
+
 def with_each(who: str, argv: list[str], text: str, do: Callable[[str], None]) -> int:
     """A command for files, with no option but --help, which prints `text`: its exit status. Raises: CommandError."""
+    paths = named(argv, text, "a capture or a text log")
+    return quietly(lambda: each(who, paths, do))
+
+
+def named(argv: list[str], text: str, what: str) -> list[str]:
+    """The files of a command with no option but --help, which prints `text`: none then. Raises: CommandError."""
     values, paths = options.parse_mixed(argv, {"-h": "help", "--help": "help"}, {})
     if "help" in values:
         sys.stdout.write(text)
-        return 0
+        return []
     if not paths:
-        raise CommandError("no file given: name a capture or a text log")
-    return quietly(lambda: each(who, paths, do))
+        raise CommandError(f"no file given: name {what}")
+    return paths

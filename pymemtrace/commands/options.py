@@ -77,6 +77,20 @@ def choice(option: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
+LEAST, MOST = 0.001, 86400.0  # seconds between two samples
+
+
+def interval(option: str, text: str, *, zero: bool = False) -> float:
+    """Seconds between two samples. zero: 0 is one, too."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not (LEAST <= value <= MOST or (zero and value == 0)):  # what is not a number is neither
+        raise CommandError(f"{option} must be {LEAST} to {MOST:.0f} seconds{' or 0' if zero else ''}; it is {text!r}")
+    return value
+
+
 def size(option: str, text: str) -> int:
     """A number of bytes; K, M and G are powers of 1024."""
     digits, unit = text, 1
@@ -85,3 +99,19 @@ def size(option: str, text: str) -> int:
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
         raise CommandError(f"{option} must be a number of bytes such as 0, 4096, 64K or 1M; it is {text!r}")
     return int(digits) * unit
+
+
+def count(option: str, text: str) -> int:
+    """A number of things: 0 or more."""
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise CommandError(f"{option} must be a number such as 0 or 20; it is {text!r}")
+    return int(text)
+
+
+def seconds(option: str, text: str) -> float:
+    """A time: 0 or more."""
+    whole, _, part = text.partition(".")
+    digits = whole + part
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
+        raise CommandError(f"{option} must be a number of seconds such as 0 or 1.5; it is {text!r}")
+    return float(text)

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 def prepare(argv: list[str], given: list[str]) -> tuple[Any, Any] | None:
     """Change `sys` for the program. Returns the first two arguments of run_main.
 
-    argv: all arguments of `run`. given: those from the program on: SCRIPT ..., -m MODULE ... or -c CODE ...
+    argv: all arguments of the command. given: those from the program on: SCRIPT ..., -m MODULE ... or -c CODE ...
     Returns None when the program cannot be compiled, which has been shown then. Raises: CommandError.
     """
-    found = _found(given, lambda: _command_line(argv, given))
+    found = _found(given, lambda: command_line(argv, given))
     if sys.version_info >= (3, 10):
-        sys.orig_argv = _command_line(argv, given) or sys.orig_argv
+        sys.orig_argv = command_line(argv, given) or sys.orig_argv
     return found
 
 
@@ -247,7 +247,7 @@ def _compile(source: str | bytes, filename: str, command: Command) -> CodeType |
     return code
 
 
-def _command_line(argv: list[str], given: list[str]) -> list[str] | None:
+def command_line(argv: list[str], given: list[str]) -> list[str] | None:
     """The interpreter's command line as if there were no launcher: sys.orig_argv from 3.10 on, put together before.
 
     argv: our arguments. given: the program and its arguments, the end of argv. None: it cannot be told.
@@ -257,7 +257,7 @@ def _command_line(argv: list[str], given: list[str]) -> list[str] | None:
 
         flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
         return [sys.executable, *flags, *given]
-    before = sys.orig_argv[: -len(argv) - 1]  # without our arguments and the word `run`
+    before = sys.orig_argv[: -len(argv) - 1]  # without our arguments and the word `run` or `sample`
     if not before or sys.orig_argv[len(before) + 1 :] != argv:
         return None
     launcher = before.pop()

@@ -32,6 +32,7 @@ VALUED = {
     "--format": "format",
     "--keep": "keep",
     "--engine": "engine",
+    "--sample": "sample",
 }
 
 
@@ -44,12 +45,9 @@ def recorder(values: dict[str, str], command: list[str]) -> trace:
     if "quiet" in values and "verbose" in values:
         raise CommandError("-q and -v exclude each other")
     log, compute, form, engine = (values.get(key) for key in ("log", "compute", "format", "engine"))
-    threshold, keep, path = values.get("threshold"), values.get("keep"), values.get("output")
-    if path == "":
-        raise CommandError("-o needs a path")
+    threshold, keep, sample = values.get("threshold"), values.get("keep"), values.get("sample")
+    path = output(values, ".pmt" if form == "binary" or keep is not None else ".log")
     run = values.get("family"), values.get("beside")
-    if path is not None and _is_folder(path):
-        path = _in_folder(path, form == "binary" or keep is not None)
     try:
         return trace(
             path,
@@ -62,6 +60,7 @@ def recorder(values: dict[str, str], command: list[str]) -> trace:
             children="no-children" not in values,
             overwrite="force" in values,
             comments="no-comments" not in values,
+            sample=None if sample is None else options.interval("--sample", sample),
             _name=program_name(command),
             _run=run,
         )
@@ -87,6 +86,19 @@ def program_name(command: list[str]) -> str:
     return script_name("".join(command[at : at + 1]))
 
 
+def output(values: dict[str, str], suffix: str) -> str | None:
+    """The path that -o names; in a directory, the default name. Raises: CommandError."""
+    path = values.get("output")
+    if path == "":
+        raise CommandError("-o needs a path")
+    if path is None or not _is_folder(path):
+        return path
+    if "{" in path and not os.path.isdir(path):
+        raise CommandError(f"-o {path!r}: fields in braces are for the name of a file, not of a directory to be made")
+    folder = path.replace("{", "{{").replace("}", "}}")
+    return os.path.join(folder, "{time}_{pid}" + suffix)
+
+
 def make_folder(values: dict[str, str]) -> None:
     """Make the directory of `-o PATH/`. Raises: CommandError."""
     path = values.get("output")
@@ -100,14 +112,6 @@ def make_folder(values: dict[str, str]) -> None:
 
 def _is_folder(path: str) -> bool:
     return path.endswith("/") or os.path.isdir(path)
-
-
-def _in_folder(path: str, capture: bool) -> str:
-    """The default name in this folder, for each process of the run."""
-    if "{" in path and not os.path.isdir(path):
-        raise CommandError(f"-o {path!r}: fields in braces are for the name of a file, not of a directory to be made")
-    folder = path.replace("{", "{{").replace("}", "}}")
-    return os.path.join(folder, "{time}_{pid}." + ("pmt" if capture else "log"))
 
 
 def why_not(error: Exception) -> str:
@@ -127,33 +131,43 @@ def _named(error: OSError) -> str:
 
 
 def at_end(recorder: trace, quiet: bool, verbose: bool) -> Callable[[], None]:
-    """What speaks when the program has ended. It finds the program's streams and descriptors as that left them."""
+    """What speaks when the program has ended."""
     from ..family import recover_left_overs
     from ..reporters import last_word  # now: a program may leave us without files to import from
 
-    stderr = _identity(2)
+    say = speaker()
 
     def at_end() -> None:
         members = family() or []
         recovered = recover_left_overs(members, recover)
-        if stderr is None or _identity(2) != stderr:
-            return  # descriptor 2 is the program's own by now
         stats = recorder.stats()
-        if quiet and stats["error"] is None:
+        if quiet and stats["error"] is None and (stats["samples"] is None or stats["samples"]["error"] is None):
             return
         path = stats["path"]
         readable = path is not None and os.path.isfile(path)
         lines = last_word.lines(stats, recorder.growth(5), verbose=verbose, readable=readable)
         children = last_word.children(members, recovered, path)
+        say([*lines, *children])
+
+    return at_end
+
+
+def speaker() -> Callable[[list[str]], None]:
+    """What writes lines to stderr when the program has ended, and finds streams and descriptors as that left them."""
+    stderr = _identity(2)
+
+    def say(lines: list[str]) -> None:
+        if stderr is None or _identity(2) != stderr:
+            return  # descriptor 2 is the program's own by now
         for stream in (sys.__stdout__, sys.__stderr__):
             try:
                 if stream is not None:
                     stream.flush()  # ours comes last
             except (OSError, ValueError):
                 pass  # the interpreter finds that out by itself
-        _write(2, "".join([f"{line}\n" for line in (*lines, *children)]))
+        _write(2, "".join([f"{line}\n" for line in lines]))
 
-    return at_end
+    return say
 
 
 def _identity(descriptor: int) -> tuple[int, int] | None:

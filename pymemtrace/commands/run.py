@@ -31,6 +31,7 @@ what is recorded:
   --compute WHAT     nothing, rss or all (the default); other than all only with --log none, to measure overhead
   --engine NAME      profile (PyEval_SetProfile), monitoring (sys.monitoring, Python 3.12 and later: half the cost), or
                      auto (the default): the cheaper one that gives the same events
+  --sample SECONDS   besides, read memory and CPU time at this interval, in NAME.rss beside NAME.log (docs/samples.md)
   --no-children      record this process only; else each Python child has a file of its own (docs/children.md)
 
 where it goes:

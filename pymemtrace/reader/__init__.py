@@ -1,5 +1,5 @@
 """`read`: what a recording left behind, a capture (*.pmt) or a text log, as one kind of object; `read_run`: the
-recordings of processes that belong together.
+recordings of processes that belong together; `read_samples`: a file of samples.
 
 Nothing of this is loaded in the traced process unless it asks for it.
 """
@@ -12,23 +12,35 @@ from typing import Union
 
 from .. import cPyMemTrace
 from .binary import BinaryCapture
-from .model import Capture, Event, Node, NotRecorded, Peak, SiteTotal
+from .model import Capture, Context, Event, Moment, Node, NotRecorded, Peak, SiteTotal
 from .run import Problem, Process, Run, find, sentence
+from .samples import Began, Ended, Marker, Note, Record, Sample, Samples, Total, read_samples
 from .text import TextCapture
 
 __all__ = [
+    "Began",
     "Capture",
+    "Context",
+    "Ended",
     "Event",
+    "Marker",
+    "Moment",
     "Node",
     "NotRecorded",
+    "Note",
     "Peak",
     "Problem",
     "Process",
+    "Record",
     "Run",
+    "Sample",
+    "Samples",
     "SiteTotal",
+    "Total",
     "find_run",
     "read",
     "read_run",
+    "read_samples",
     "recover",
     "sentence",
 ]

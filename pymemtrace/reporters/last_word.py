@@ -40,6 +40,8 @@ def lines(
             f"  INCOMPLETE  the recording stopped before the program ended: {printable(str(stats['error']))}; "
             "the log is whole up to its last line"
         )
+    if stats["samples"] is not None:
+        yield from _samples(stats["samples"])
     path = stats["path"]
     if path is None:
         yield "  log         none was asked for"
@@ -50,6 +52,22 @@ def lines(
         yield f"  next        python -m pymemtrace summary {quoted(path)}"
     elif readable:
         yield f"  next        {_next_command(path, stats['log'])}"
+
+
+def samples(stats: Mapping[str, Any], *, readable: bool = True) -> Iterator[str]:
+    """Of a program that was sampled only. stats: `Sampler.stats()`. Pure. readable: the file can be read again."""
+    yield f"pymemtrace: {count(stats['ticks'], 'sample')} in {stats['seconds']:.3f} s"
+    yield from _rss(stats)
+    yield from _samples(stats)
+    if readable:
+        yield f"  next        python -m pymemtrace plot {quoted(stats['path'])}"
+
+
+def _samples(stats: Mapping[str, Any]) -> Iterator[str]:
+    if stats["error"] is not None:
+        yield f"  INCOMPLETE  sampling stopped before the program ended: {printable(str(stats['error']))}"
+    missed = f"{count(stats['missed'], 'tick')} missed" if stats["missed"] else "no tick missed"
+    yield f"  samples     {printable(stats['path'])} (every {stats['interval']:g} s, {missed})"
 
 
 def _rss(stats: Mapping[str, Any]) -> Iterator[str]:
