@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from typing import NamedTuple
 
@@ -62,8 +61,6 @@ def main(argv: list[str]) -> int:
     if log is not None:
         options.choice("--log", log, LOGS)
     threshold = None if size is None else options.size("--threshold", size)
-    if values.get("output") == "":
-        raise CommandError("-o needs a path")
     what = _What(log, threshold, "no-comments" not in values, len(paths) > 1 or os.path.isdir(paths[0]))
     return files.quietly(lambda: _print(paths, values.get("output"), "force" in values, what))
 
@@ -77,34 +74,23 @@ class _What(NamedTuple):
     named: bool  # each file after a line that names it
 
 
+class _Nothing(Exception):
+    """could be written: there is to be no file."""
+
+
 def _print(paths: list[str], output: str | None, force: bool, what: _What) -> int:
     run, status = files.find("events", paths)
     names = [process.path for process in run.processes]
     if not names:
         return status
-    if output is None:
-        sys.stdout.flush()
-        with files.sentences():
-            return _write_each(sys.stdout.fileno(), names, what)[0] | status
-    with files.sentences():
-        fd, written, made = _open(output, force)
-        try:
-            failed, done = _write_each(fd, names, what)
+    try:
+        with files.sentences(), files.output(output, force) as file:
+            failed, done = _write_each(file.fileno(), names, what)
             if not done:
-                _remove(written, made)
-            elif written != output:
-                os.replace(written, output)
-        except BaseException:
-            _remove(written, made)
-            raise
-        finally:
-            os.close(fd)
+                raise _Nothing
+    except _Nothing:  # each error was said
+        pass
     return failed | status
-
-
-def _remove(path: str, made: bool) -> None:
-    if made:
-        os.unlink(path)
 
 
 def _write_each(fd: int, names: list[str], what: _What) -> tuple[int, int]:
@@ -132,20 +118,3 @@ def _write(fd: int, capture: Capture, what: _What) -> None:
         with open(fd, "wb", closefd=False) as file:
             file.write(f"# file: {printable(capture.path)}\n".encode())
     capture.write_log(fd, what.log, what.threshold, what.comments)
-
-
-def _open(path: str, force: bool) -> tuple[int, str, bool]:
-    """A descriptor, what is written to (`path`, or what takes its place at the end), and whether that is a new file. As
-    `run` has it: only an empty file, a device or a pipe is used as it is. Raises: CommandError, OSError.
-    """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        return os.open(path, flags | os.O_EXCL, 0o666), path, True
-    if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
-        return os.open(path, os.O_WRONLY | os.O_CLOEXEC), path, False
-    if not force:
-        raise CommandError(f"{path!r} exists already: -f replaces it, -o names another")
-    fresh = f"{path}.{os.getpid()}.part"
-    return os.open(fresh, flags | os.O_EXCL, 0o666), fresh, True

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from ..errors import CommandError
 from ..reader import read
 from ..reporters import summary
-from . import files, options
+from . import files
 
 HELP = """\
 usage: python -m pymemtrace summary (FILE | DIRECTORY)...
@@ -44,13 +43,8 @@ exit status: 0; 2 when a file cannot be read: the others are shown. Read more: d
 
 def main(argv: list[str]) -> int:
     """Print to stdout. Returns the exit status. Raises: CommandError."""
-    values, paths = options.parse_mixed(argv, {"-h": "help", "--help": "help"}, {})
-    if "help" in values:
-        sys.stdout.write(HELP)
-        return 0
-    if not paths:
-        raise CommandError("no file given: name a capture, a text log, or a directory of them")
-    return files.quietly(lambda: _show(paths))
+    paths = files.named(argv, HELP, "a capture, a text log, or a directory of them")
+    return files.quietly(lambda: _show(paths)) if paths else 0
 
 
 def _show(paths: list[str]) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import cPyMemTrace
-from .model import BEFORE, FIGURES, SUSPENDED, TRACER, Capture, Event, Node, Peak, SiteTotal, is_used, merged
+from .model import FIGURES, SPECIAL, Capture, Context, Event, Moment, Node, Peak, SiteTotal, is_used, merged
+from .timeline import MOMENTS
 
 
 class BinaryCapture(Capture):
@@ -20,7 +21,7 @@ class BinaryCapture(Capture):
             self.header["dropped"] = str(self._reader.dropped)
 
     def _end_lines(self) -> list[str]:
-        text = self._reader.end
+        text = self._reader.end if self._columns is None else self._columns["end"]
         return [] if text is None else text.splitlines()
 
     @property
@@ -28,8 +29,13 @@ class BinaryCapture(Capture):
         return self._reader.threads
 
     @property
+    def thread_names(self) -> dict[int, str]:
+        return dict(self._tree()["thread_names"])
+
+    @property
     def why(self) -> str | None:
-        return self._reader.why
+        why: str | None = self._reader.why if self._columns is None else self._columns["why"]  # a pass is spared
+        return why
 
     @property
     def peaks(self) -> list[Peak]:
@@ -41,12 +47,21 @@ class BinaryCapture(Capture):
     def tree(self) -> Node:
         return _tree_of_columns(self._tree())
 
+    def contexts(self) -> Iterator[Context]:
+        tree = self._tree()
+        return map(Context._make, zip(*(tree[name] for name in Context._fields)))
+
+    def timeline(self, moments: int = MOMENTS) -> list[Moment]:
+        tree = self._tree() if moments == MOMENTS else self._reader.tree(moments)
+        return [Moment(*one) for one in tree["timeline"]]
+
     def _tree(self) -> dict[str, Any]:
         if self._columns is None:
-            self._columns = self._reader.tree()
+            self._columns = self._reader.tree(MOMENTS)
+            self._columns["function"][: len(SPECIAL)] = SPECIAL
         return self._columns
 
-    def _seen(self) -> dict[str, float]:
+    def figures_here(self) -> dict[str, float]:
         tree = self._tree()
         figures = {key: tree["total_seconds" if key == "seconds" else key] for key in FIGURES}
         figures["events"] += self._reader.dropped
@@ -64,20 +79,15 @@ class BinaryCapture(Capture):
         return cPyMemTrace.capture_to_log(self.path, fd, mode, threshold, comments)
 
 
-_COLUMNS = ("calls", "up", "down", "peak", "seconds")
-_SPECIAL = ("", BEFORE, TRACER, SUSPENDED)
+_COLUMNS = ("function", "file", "line", "is_c", "calls", "up", "down", "peak", "seconds", "at_peak")
+_INCLUSIVE = ("up_inclusive", "down_inclusive", "peak_inclusive", "seconds_inclusive", "at_peak_inclusive")
 
 
 def _tree_of_columns(tree: dict[str, Any]) -> Node:
     """Of CaptureReader.tree()."""
-    names = ("function", "file", "line", "is_c", *_COLUMNS, "up_inclusive", "down_inclusive", "peak_inclusive")
-    rows = zip(*(tree[name] for name in names), tree["seconds_inclusive"])
-    nodes = [Node(*row) for row in rows]
-    for node, name in zip(nodes, _SPECIAL):
-        node.function = name
+    nodes = [Node(*row) for row in zip(*(tree[name] for name in (*_COLUMNS, *_INCLUSIVE)))]
     for index, parent in enumerate(tree["parent"]):
         node = nodes[index]
-        if index >= len(_SPECIAL) or (index > 0 and is_used(node)):
+        if index >= len(SPECIAL) or (index > 0 and is_used(node)):
             nodes[parent].children.append(node)
-    nodes[0].function = "<all>"
     return nodes[0]

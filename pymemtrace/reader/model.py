@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .lines import NOT_RECORDED, pairs, split_head
+from .timeline import MOMENTS
 
 BEFORE, TRACER, SUSPENDED = "<before the recording>", "<tracer>", "<suspended>"
+SPECIAL = ("<all>", BEFORE, TRACER, SUSPENDED)  # the first of Capture.contexts(), in this order
 
 
 class Event(NamedTuple):
@@ -37,6 +39,19 @@ class Peak(NamedTuple):
     function: str  # charged; <?>: none can be named
 
 
+class Moment(NamedTuple):
+    """RSS at some time, and what had run until then."""
+
+    seconds: float  # since the first event that is here
+    rss: int  # bytes; of a temporary, its peak
+    temporary: bool  # memory that was taken and given back between two events: it never was in RSS
+    context: (
+        int  # number of a row of `Capture.contexts()`; -1: of a log that has not every event, so callers are unknown
+    )
+    thread: int  # the kernel's number; 0: unknown
+    row: Event | None = None  # of such a log: at which RSS was seen
+
+
 class SiteTotal(NamedTuple):
     """What a place saw in the whole recording."""
 
@@ -54,6 +69,22 @@ class NotRecorded(NamedTuple):
     pid: int  # 0: the line does not say
     parent: int
     reason: str
+
+
+class Context(NamedTuple):
+    """A function in the place from which it was called: a Node as a row. All figures are its own."""
+
+    parent: int  # number of the row of what called it; of the first row, and of those that nobody here called, 0
+    function: str
+    file: str
+    line: int
+    is_c: bool
+    calls: int
+    up: int
+    down: int
+    peak: int
+    seconds: float
+    at_peak: int
 
 
 @dataclass
@@ -74,10 +105,14 @@ class Node:
     down: int = 0  # sum of the falls; 0 or less
     peak: int = 0  # largest RSS or peak while it ran itself; 0: none was seen
     seconds: float = 0.0
+    at_peak: int = (
+        0  # net until RSS, or a temporary, was highest; the temporary itself is of the function that ran then
+    )
     up_inclusive: int = 0
     down_inclusive: int = 0
     peak_inclusive: int = 0
     seconds_inclusive: float = 0.0
+    at_peak_inclusive: int = 0
     children: list[Node] = field(default_factory=list, repr=False)  # in the order of their first call
 
     @property
@@ -139,6 +174,13 @@ class Capture:
         raise NotImplementedError
 
     @property
+    def thread_names(self) -> dict[int, str]:
+        """The same, without another pass over the file: of a capture not the names of threads that ended and whose
+        place another took.
+        """
+        return self.threads
+
+    @property
     def complete(self) -> bool:
         """Is it whole, to its end?"""
         return self.why is None
@@ -164,6 +206,20 @@ class Capture:
         """Every function in the place from which it was called. Raises: ValueError when not every event is here."""
         raise NotImplementedError
 
+    def contexts(self) -> Iterator[Context]:
+        """The nodes of `tree()` as rows, a parent before its children, for trees of a million nodes. The first four are
+        always there, used or not: `<all>`, `<before the recording>`, `<tracer>`, `<suspended>`. Raises: as `tree()`.
+        """
+        for parent, node in rows_of(self.tree()):
+            yield Context(parent, *(getattr(node, name) for name in Context._fields[1:]))
+
+    def timeline(self, moments: int = MOMENTS) -> list[Moment]:
+        """RSS over time, in order, in at most so many moments (16 to 1,048,576): whatever the recording's length, time
+        is cut into equal pieces, of which each has its least, its highest and its last RSS, and its largest temporary.
+        RSS stays as it is from one of these to the next. Raises: ValueError for another number of moments.
+        """
+        raise NotImplementedError
+
     def totals(self) -> list[tuple[str, int, str, int, int]] | None:
         """Of the recorder, for the whole recording: (file, line, function, net bytes, times). None: there are none."""
         return None
@@ -181,9 +237,12 @@ class Capture:
         end = self.end
         if all(name in end for name in FIGURES.values()):
             return {key: float(end[name]) if key == "seconds" else int(end[name]) for key, name in FIGURES.items()}
-        return self._seen()
+        return self.figures_here()
 
-    def _seen(self) -> dict[str, float]:
+    def figures_here(self) -> dict[str, float]:
+        """The same, of the events or rows that are in the file, whatever its end says of the recording; zeros if it has
+        none. They differ where `keep` dropped events, where the file was cut, and for a log that has not every event.
+        """
         raise NotImplementedError
 
     def write_log(self, fd: int, log: str | None = None, threshold: int | None = None, comments: bool = True) -> int:
@@ -220,6 +279,21 @@ def not_recorded(lines: Iterable[str]) -> list[NotRecorded]:
                 else NotRecorded(0, 0, text)
             )
     return found
+
+
+def rows_of(root: Node) -> Iterator[tuple[int, Node]]:
+    """The nodes in the order of `Capture.contexts()`, each after the number of what called it."""
+    first = {child.function: child for child in root.children[: len(SPECIAL) - 1] if not child.file and not child.calls}
+    special = [root, *(first.get(name, Node(name, "", 0, False)) for name in SPECIAL[1:])]
+    yield from ((0, node) for node in special)
+    done = {id(node) for node in special}
+    waiting = [(0, child) for child in reversed(root.children) if id(child) not in done]
+    number = len(SPECIAL)
+    while waiting:
+        parent, node = waiting.pop()
+        yield parent, node
+        waiting.extend((number, child) for child in reversed(node.children))
+        number += 1
 
 
 def is_used(node: Node) -> bool:

@@ -16,6 +16,7 @@ from .model import Capture, NotRecorded, not_recorded
 
 SUFFIXES = (".log", ".pmt")
 _BESIDE = re.compile(r"(?P<name>.+)\.(?:ring|sites|[0-9]+)", re.DOTALL)  # of a recording: its ring, names, segments
+_SAMPLES = ".rss"  # of a recording: it stands for its suffix
 _SNIFF = 1 << 16
 _NEVER = datetime.max.replace(tzinfo=timezone.utc)
 
@@ -204,12 +205,20 @@ def _add_directory(run: Run, path: str, seen: set[tuple[int, int]], open_one: Ca
             _add_problem(run, full, error)
         ours.add(name)
     for name in names:
-        beside = _BESIDE.fullmatch(name)
         full = os.path.join(path, name)
-        if name not in ours and not (beside and beside["name"] in ours) and not os.path.isdir(full):
+        if name not in ours and not _is_beside(name, ours) and not os.path.isdir(full):
             run.skipped.append(full)
     if not ours and len(run.problems) == problems:
         raise ValueError(f"{path!r} has no recordings: nothing in it is a capture (*.pmt) or a text log (*.log)")
+
+
+def _is_beside(name: str, recordings: set[str]) -> bool:
+    """Does it belong to one of these?"""
+    stem, suffix = os.path.splitext(name)
+    if suffix == _SAMPLES:
+        return any(stem + one in recordings for one in SUFFIXES)
+    beside = _BESIDE.fullmatch(name)
+    return beside is not None and beside["name"] in recordings
 
 
 def _begins_as_ours(path: str) -> bool:

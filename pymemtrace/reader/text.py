@@ -8,8 +8,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from .calls import OpenCalls
 from .lines import end_lines, layout
-from .model import BEFORE, FIGURES, SUSPENDED, TRACER, Capture, Event, Node, Peak, SiteTotal, is_used, merged
+from .model import (
+    BEFORE,
+    FIGURES,
+    SUSPENDED,
+    TRACER,
+    Capture,
+    Event,
+    Moment,
+    Node,
+    Peak,
+    SiteTotal,
+    is_used,
+    merged,
+    rows_of,
+)
+from .timeline import MOMENTS, AtPeak, Timeline
 
 # A name has 65,536 bytes at most, a byte becomes at most 6, and there are two in a row.
 _MAX_LINE = 1 << 20
@@ -54,7 +70,9 @@ class _Scan:
     threads: dict[int, str] = field(default_factory=dict)
     peaks: list[Peak] = field(default_factory=list)
     foot: list[str] = field(default_factory=list)  # lines after the last row
-    rows: int = 0
+    first: Event | None = None
+    last: Event | None = None
+    largest: int = 0  # RSS of a row, bytes
     cut: int = 0  # the number of a last line that is not whole; 0: it is
 
 
@@ -62,6 +80,7 @@ class TextCapture(Capture):
     def __init__(self, path: str) -> None:
         self._layout = ""
         self._scanned: _Scan | None = None
+        self._moments, self._tree = 0, None  # type: int, _TextTree | None
         with open(path, "rb") as file:
             self._head = self._read_head(path, file)
         super().__init__(path, self._head.decode("utf-8", "replace"))
@@ -109,7 +128,9 @@ class TextCapture(Capture):
         scan = _Scan()
         for item in self._items():
             if isinstance(item, Event):
-                scan.rows += 1
+                scan.first = scan.first or item
+                scan.last = item
+                scan.largest = max(scan.largest, item.rss)
                 scan.foot.clear()
             elif isinstance(item, str):
                 scan.foot.append(item)
@@ -149,14 +170,12 @@ class TextCapture(Capture):
     def events(self) -> Iterator[Event]:
         return (item for item in self._items() if isinstance(item, Event))
 
-    def _seen(self) -> dict[str, float]:
-        first, last, peak = None, None, 0
-        for item in self.events():
-            first, last = first or item, item
-            peak = max(peak, item.rss)
+    def figures_here(self) -> dict[str, float]:
+        scan = self._scan()
+        first, last = scan.first, scan.last
         if first is None or last is None:
             return dict.fromkeys(FIGURES, 0)
-        peak = max([peak, *(one.bytes for one in self.peaks)])
+        peak = max([scan.largest, *(one.bytes for one in scan.peaks)])
         seconds = round(last.clock - first.clock, 6)
         return dict(zip(FIGURES, (last.event + 1, seconds, first.rss, peak, last.rss)))
 
@@ -175,11 +194,14 @@ class TextCapture(Capture):
                 written += _write(fd, b"".join([line for line in lines if comments or not line.startswith(b"# ")]))
         return written
 
+    def _has_every_event(self) -> bool:
+        return self.header.get("log") == "all" or self.header.get("threshold") == "0"
+
     def _need_all(self, what: str) -> None:
         log = self.header.get("log")
         if log is None:
             raise ValueError(f"{self.path!r} has no comments: its threads are unknown, so there is no {what}")
-        if log != "all" and self.header.get("threshold") != "0":
+        if not self._has_every_event():
             raise ValueError(
                 f"{self.path!r} does not have every event (it was written with --log {log}), so there is no {what}: "
                 "record with --log all, or into a capture (-o NAME.pmt)"
@@ -191,13 +213,30 @@ class TextCapture(Capture):
 
     def tree(self) -> Node:
         self._need_all("tree")
-        tree = _TextTree(self.path)
-        for item in self._items():
-            if isinstance(item, Event):
-                tree.event(item)
-            elif isinstance(item, str):
-                tree.comment(item)
-        return tree.finish()
+        return self._built(MOMENTS).root
+
+    def timeline(self, moments: int = MOMENTS) -> list[Moment]:
+        if self._has_every_event():
+            tree = self._built(moments)
+            numbers = {id(node): number for number, (_, node) in enumerate(rows_of(tree.root))}
+            return [Moment(*seen[:3], numbers.get(id(seen.place), 1), seen.thread) for seen in tree.timeline.seen()]
+        timeline = Timeline(moments)
+        for event in self.events():
+            timeline.see(event.clock, event.rss, event, event.thread)
+        return [Moment(*seen[:3], -1, seen.thread, seen.place) for seen in timeline.seen()]
+
+    def _built(self, moments: int) -> _TextTree:
+        """The last one is kept: reports ask for contexts and moments of the same file. Raises: ValueError."""
+        if self._tree is None or self._moments != moments:
+            tree = _TextTree(self.path, moments)
+            for item in self._items():
+                if isinstance(item, Event):
+                    tree.event(item)
+                elif isinstance(item, str):
+                    tree.comment(item)
+            tree.finish()
+            self._moments, self._tree = moments, tree
+        return self._tree
 
 
 def _write(fd: int, data: bytes) -> int:
@@ -245,9 +284,9 @@ def _peak(text: str) -> Peak | None:
 
 @dataclass
 class _Stack:
-    """Open calls of a thread, the innermost last."""
+    """Of a thread."""
 
-    nodes: list[Node] = field(default_factory=list)
+    calls: OpenCalls[Node] = field(default_factory=OpenCalls)
     clock: float | None = None  # of its last event
 
 
@@ -259,8 +298,10 @@ class _TextTree:
     generator goes on: there it is the line at which it had yielded.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, moments: int) -> None:
         self.path = path
+        self.timeline = Timeline(moments)
+        self.at_peak = AtPeak()
         self.root = Node("<all>", "", 0, False)
         self.before = Node(BEFORE, "", 0, False)
         self.tracer = Node(TRACER, "", 0, False)
@@ -287,32 +328,23 @@ class _TextTree:
         if event.event != expected:
             raise ValueError(f"{self.path!r} lacks event {expected}, so there is no tree")
         stack = self.stacks.setdefault(event.thread, _Stack())
-        top = stack.nodes[-1] if stack.nodes else self.before
+        calls = stack.calls
+        top = calls.items[-1] if calls.items else self.before
         self._charge(top, event)
+        self.timeline.see(event.clock, event.rss, top, event.thread)
         top.seconds += 0.0 if stack.clock is None else event.clock - stack.clock
         stack.clock = event.clock
-        if event.what == "RETURN":
-            self._return(stack.nodes, event)
-        elif event.what in ("C_RETURN", "C_EXCEPT"):
-            if _is_of(top, event):
-                stack.nodes.pop()
-        else:
-            self._call(stack.nodes, event)
+        for left in reversed(range(calls.ending(event))):
+            node = calls.pop()
+            if event.what == "RETURN" and not left:
+                self.begins.setdefault((event.file, event.function, event.line), node.line)
+        if event.what in ("CALL", "C_CALL"):
+            self._call(calls, event)
         self.last = event
 
-    def _return(self, nodes: list[Node], event: Event) -> None:
-        """Ends the calls above it, too: their returns did not come."""
-        for depth in range(len(nodes) - 1, -1, -1):
-            if _is_of(nodes[depth], event):
-                self.begins.setdefault((event.file, event.function, event.line), nodes[depth].line)
-                del nodes[depth:]
-                return
-
-    def _call(self, nodes: list[Node], event: Event) -> None:
+    def _call(self, calls: OpenCalls[Node], event: Event) -> None:
         is_c = event.what == "C_CALL"
-        if is_c and nodes and nodes[-1].is_c and (len(nodes) == 1 or nodes[-2].file == event.file):
-            nodes.pop()  # C functions call C functions by Python functions only: its return did not come
-        parent = nodes[-1] if nodes else self.root
+        parent = calls.items[-1] if calls.items else self.root
         line = 0 if is_c else self.begins.get((event.file, event.function, event.line), event.line)
         key = (id(parent), event.file, line, event.function, is_c)
         node = self.children.get(key)
@@ -321,32 +353,35 @@ class _TextTree:
             parent.children.append(node)
         node.calls += 1
         node.peak = max(node.peak, event.rss)
-        nodes.append(node)
+        calls.push(event, node)
 
     def _charge(self, node: Node, event: Event) -> None:
         node.peak = max(node.peak, event.rss, self.peak)
+        before = event.rss if self.last is None else self.last.rss
+        if self.peak:
+            self.at_peak.see(self.peak, self.peak - before, id(node))
+            if self.last is not None:
+                self.timeline.see(self.last.clock, self.peak, node, event.thread, temporary=True)
         if self.last is not None:
-            _add(self.tracer, self.grown)
-            _add(self.suspended if self.nested else node, event.rss - self.last.rss - self.grown)
+            self._add(self.tracer, self.grown)
+            self._add(self.suspended if self.nested else node, event.rss - before - self.grown)
+        self.at_peak.see(event.rss)
         self.grown, self.peak, self.nested = 0, 0, False
 
-    def finish(self) -> Node:
+    def _add(self, node: Node, change: int) -> None:
+        if change > 0:
+            node.up += change
+        else:
+            node.down += change
+        if change:
+            self.at_peak.charge(id(node), change)
+
+    def finish(self) -> None:
         self.root.children[:0] = [node for node in (self.before, self.tracer, self.suspended) if is_used(node)]
         for node in reversed([node for _, node in self.root.walk()]):
             node.up_inclusive = node.up + sum(child.up_inclusive for child in node.children)
             node.down_inclusive = node.down + sum(child.down_inclusive for child in node.children)
             node.peak_inclusive = max([node.peak, *(child.peak_inclusive for child in node.children)])
             node.seconds_inclusive = node.seconds + sum(child.seconds_inclusive for child in node.children)
-        return self.root
-
-
-def _is_of(node: Node, event: Event) -> bool:
-    """Can this be the end of that call?"""
-    return node.is_c == (event.what != "RETURN") and node.function == event.function and node.file == event.file
-
-
-def _add(node: Node, change: int) -> None:
-    if change > 0:
-        node.up += change
-    else:
-        node.down += change
+            node.at_peak = self.at_peak.of(id(node), node.net)
+            node.at_peak_inclusive = node.at_peak + sum(child.at_peak_inclusive for child in node.children)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..reader import Capture, Node, NotRecorded, Peak, Process, Run
+from ..reader import Capture, Context, Event, NotRecorded, Peak, Process, Run
 from . import count, printable, size
+from .contexts import of_row
 
 MOST = 10  # rows of a table
 DEEPEST = 20  # levels of the tree that are set further to the right: a chain of forks can be a thousand
@@ -49,48 +50,41 @@ def of(capture: Capture) -> Summary:
     )  # fmt: skip
     totals = capture.totals()
     if totals is not None:
-        grown = [Grown(*total) for total in totals]
+        summary.grown = sorted((Grown(*total) for total in totals), key=lambda one: -one.net)
     elif capture.binary or capture.header.get("log") == "all":
-        grown = of_tree(capture.tree())
+        summary.grown = _added_up(of_tree(capture.contexts()))
         summary.source, summary.times = "charged again, event by event", "calls"
     else:
-        grown = of_rows(capture)
+        summary.grown = _added_up(of_rows(capture.events()))
         summary.source = (
             "by rows: a change counts for the function of the row at which it was seen, which need not be the one that "
             "made it"
         )
         summary.times = "rows"
-    summary.grown = sorted(grown, key=lambda one: -one.net)
     return summary
 
 
-def of_tree(tree: Node) -> list[Grown]:
-    """Each function, wherever it was called from."""
-    found: dict[tuple[str, int, str], Grown] = {}
-    for depth, node in tree.walk():
-        if depth:
-            one = found.setdefault(
-                (node.file, node.line, node.function), Grown(node.file, node.line, node.function, 0, 0)
-            )
-            one.net += node.net
-            one.times += node.calls
-    return list(found.values())
+def of_tree(contexts: Iterable[Context]) -> Iterator[Grown]:
+    """Each function, again for every place from which it was called."""
+    return (Grown(one.file, one.line, one.function, one.up + one.down, one.calls) for one in contexts)
 
 
-def of_rows(capture: Capture) -> list[Grown]:
-    """Functions of the rows at which RSS had changed; at a CALL or C_CALL it was the caller, who is not in the row."""
+def of_rows(events: Iterable[Event]) -> Iterator[Grown]:
+    """Of a log that has not every event: the function of each row at which RSS had changed since the row before."""
+    for index, event in enumerate(events):
+        if event.drss and index:
+            frame = of_row(event)
+            yield Grown(frame.file, frame.line, frame.function, event.drss, 1)
+
+
+def _added_up(grown: Iterable[Grown]) -> list[Grown]:
+    """Each function once; largest first."""
     found: dict[tuple[str, int, str], Grown] = {}
-    first = True
-    for event in capture.events():
-        if event.drss and not first:
-            caller = event.what in ("CALL", "C_CALL")
-            name = f"<before the call of {event.function}>" if caller else event.function
-            key = (event.file, event.line, name)
-            one = found.setdefault(key, Grown(*key, 0, 0))
-            one.net += event.drss
-            one.times += 1
-        first = False
-    return list(found.values())
+    for one in grown:
+        total = found.setdefault((one.file, one.line, one.function), Grown(one.file, one.line, one.function, 0, 0))
+        total.net += one.net
+        total.times += one.times
+    return sorted(found.values(), key=lambda one: -one.net)
 
 
 def lines(summary: Summary) -> Iterator[str]:
@@ -241,7 +235,7 @@ def lines_of_run(run: Run, found: Mapping[str, Summary]) -> Iterator[str]:
 
 
 def count_processes(number: int, not_recorded: int) -> str:
-    text = f"{number:,} process{'' if number == 1 else 'es'}"
+    text = count(number, "process")
     return f"{text}, {not_recorded:,} more not recorded" if not_recorded else text
 
 
@@ -295,7 +289,7 @@ def _totals(run: Run, found: Mapping[str, Summary]) -> Iterator[str]:
     mixed = len({one.source for one in found.values()}) > 1
     remarks = dict.fromkeys(one.source for one in found.values() if one.source)
     yield from _grown(
-        _grown_in_all(found.values()),
+        _added_up(grown for one in found.values() for grown in one.grown),
         times.pop() if len(times) == 1 else "times",
         [f"in some of the files {remark}" if mixed else remark for remark in remarks],
     )
@@ -306,14 +300,3 @@ def _span(run: Run, found: Mapping[str, Summary]) -> float | None:
     starts = {process.path: process.start.timestamp() for process in run.processes if process.start is not None}
     ends = [starts[path] + one.figures["seconds"] for path, one in found.items() if path in starts]
     return max(ends) - min(starts.values()) if ends else None
-
-
-def _grown_in_all(summaries: Iterable[Summary]) -> list[Grown]:
-    """Each function, whatever process it ran in; largest first."""
-    found: dict[tuple[str, int, str], Grown] = {}
-    for summary in summaries:
-        for one in summary.grown:
-            total = found.setdefault((one.file, one.line, one.function), Grown(one.file, one.line, one.function, 0, 0))
-            total.net += one.net
-            total.times += one.times
-    return sorted(found.values(), key=lambda one: -one.net)
