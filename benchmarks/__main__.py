@@ -1,4 +1,4 @@
-"""The command line: python -m benchmarks [run | scaling | startup | memory | compare | docs | plot]"""
+"""The command line: python -m benchmarks [run | scaling | startup | memory | compare | docs | plot | pictures]"""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from benchmarks import (
     environment,
     memory,
     modes,
+    pictures,
     plot,
     report,
     results,
@@ -37,6 +38,7 @@ Measure what recording costs.
   compare   two files of results: which differences exceed the noise
   docs      write the tables of docs/performance.md from benchmarks/results
   plot      one picture of all ratios, as SVG or PNG
+  pictures  RSS and CPU of the example against time in six modes, into docs/plots
 """
 
 
@@ -124,6 +126,11 @@ def parser() -> argparse.ArgumentParser:
     picture = commands.add_parser("plot", help="one picture of all ratios")
     picture.add_argument("json", metavar="FILE.json", type=Path, nargs="?", help="default: as for docs")
     picture.add_argument("-o", "--output", type=Path, default=documents.PICTURE, help="default docs/performance.svg")
+
+    six = commands.add_parser("pictures", help="the plots of docs/plots.md")
+    six.add_argument("--size", default=pictures.SIZE, help=f"of the example's input, default {pictures.SIZE}")
+    six.add_argument("--folder", type=Path, default=ROOT / "build" / "plots", help="for input, samples and logs")
+    six.add_argument("-o", "--output", type=Path, default=pictures.FOLDER, help="default docs/plots")
     return main_parser
 
 
@@ -219,6 +226,12 @@ def plot_command(args: argparse.Namespace) -> int:
     return 0
 
 
+def pictures_command(args: argparse.Namespace) -> int:
+    for path in pictures.draw(args.folder.resolve(), args.output, args.size):
+        print(f"written: {path}", file=sys.stderr)
+    return 0
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": run_command,
     "scaling": scaling_command,
@@ -227,6 +240,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "compare": compare_command,
     "docs": docs_command,
     "plot": plot_command,
+    "pictures": pictures_command,
 }
 
 
@@ -236,7 +250,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments.insert(0, "run")
     args = parser().parse_args(arguments)
-    if args.command in ("startup", "memory") and not environment.recorder_available():
+    if args.command in ("startup", "memory", "pictures") and not environment.recorder_available():
         print("The extension is not built: run `make build`.", file=sys.stderr)
         return 2
     try:

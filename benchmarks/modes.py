@@ -13,6 +13,10 @@ CAPTURE = "capture"
 GATE_OFF = "gate-off"
 CPROFILE = "cprofile"
 TRACEMALLOC = "tracemalloc"
+IMPORTED = "imported"
+SAMPLE_10, SAMPLE_1 = "sample-10ms", "sample-1ms"
+PSUTIL_10, PSUTIL_1 = "psutil-10ms", "psutil-1ms"
+SAMPLERS = {SAMPLE_10: 0.01, SAMPLE_1: 0.001, PSUTIL_10: 0.01, PSUTIL_1: 0.001}  # seconds between two ticks
 WRITE = "write"  # not a mode: the bytes of TEXT_FILE, written again by write(2) alone
 AUTO = "auto"
 ENGINES = (AUTO, "profile", "monitoring")
@@ -22,7 +26,8 @@ ENGINES = (AUTO, "profile", "monitoring")
 class Mode:
     """How one run records.
 
-    kind: "none", "floor" (floor.c), "tracer" (cPyMemTrace.Tracer with `options`), "cprofile" or "tracemalloc".
+    kind: "none", "floor" (floor.c), "tracer" (cPyMemTrace.Tracer with `options`), "cprofile", "tracemalloc", "import"
+    (of pymemtrace.process, no more), "sampler" (its thread in C) or "psutil" (a thread in Python).
     output: "file" or "null" (the device).  environment: added to that of the process.
     adds: what it does more than the mode before, for a table.
     """
@@ -93,6 +98,11 @@ MODES = (
     ),
     Mode(CPROFILE, "cProfile", "cprofile", adds="for comparison"),
     Mode(TRACEMALLOC, "tracemalloc", "tracemalloc", adds="for comparison: every allocation"),
+    Mode(IMPORTED, "pymemtrace.process imported", "import", adds="no tracing: what the sampler is compared with"),
+    Mode(SAMPLE_10, "sampler, every 10 ms", "sampler", adds="a thread in C that never takes the GIL"),
+    Mode(SAMPLE_1, "sampler, every 1 ms", "sampler"),
+    Mode(PSUTIL_10, "psutil in a Python thread, every 10 ms", "psutil", adds="for comparison: it waits for the GIL"),
+    Mode(PSUTIL_1, "psutil in a Python thread, every 1 ms", "psutil"),
 )
 BY_NAME = {mode.name: mode for mode in MODES}
 

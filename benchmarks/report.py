@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import modes, note
+from benchmarks import modes, note, sampling
 from benchmarks.rounds import EVERY_MODE, Measurement
 from benchmarks.run_one import COUNTERS
 from benchmarks.summary import Summary, nanoseconds_each, ratio, summarise
@@ -67,7 +67,7 @@ def counter_table(found: Measurement) -> Table:
     rows = []
     for name in found.names():
         best = found.best(name)
-        if best is not None and best.stats:
+        if best is not None and best.stats and name not in modes.SAMPLERS:
             cells = [f"{best.stats[key]:,d}" if isinstance(best.stats.get(key), int) else "-" for key in COUNTERS]
             rows.append((modes.title(name), *cells, "-" if best.bytes is None else f"{best.bytes:,d}"))
     return Table(("mode", *(key.replace("_", " ") for key in COUNTERS), "log bytes"), tuple(rows))
@@ -76,7 +76,8 @@ def counter_table(found: Measurement) -> Table:
 def targets(found: Measurement) -> list[Target]:
     """The promises that this measurement can judge, by minima; those of the recorder for each engine that was used."""
     least = {name: own.least for name, own in mode_summaries(found).items()}
-    return [target for engine in found.engines() for target in targets_of(found, least, engine)]
+    judged = [target for engine in found.engines() for target in targets_of(found, least, engine)]
+    return judged + sampling.targets(found)
 
 
 def targets_of(found: Measurement, least: dict[str, float], engine: str) -> list[Target]:
@@ -126,7 +127,7 @@ def notes(found: Measurement) -> list[str]:
 
 
 def tables(found: Measurement) -> list[Table]:
-    every = [cost_table(found), target_table(targets(found)), counter_table(found)]
+    every = [cost_table(found), target_table(targets(found)), counter_table(found), sampling.table(found)]
     for engine in found.engines():
         every += [note.cost_table(found, engine), note.parts_table(found, engine)]
     return [table for table in every if table.rows]

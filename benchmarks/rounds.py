@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import random
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cases, environment, floor, modes
+from benchmarks import cases, environment, floor, modes, sampling
 from benchmarks.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,11 +24,15 @@ EVENT_BYTES = {modes.TEXT_FILE: 260, modes.CAPTURE: 4}
 TIMEOUT = 900.0  # seconds for one process, and for each event of a case that knows its number:
 TIMEOUT_EVENT = 4e-6
 EVERY_MODE = "every mode"
+NEEDS = {"import": "pymemtrace.process", "sampler": "pymemtrace.process", "psutil": "psutil"}  # kinds of modes: modules
 
 
 @dataclass
 class Run:
-    """One process. Seconds: `work` in the case's program and in the end of the recording; `whole` of the process."""
+    """One process. Seconds: `work` in the case's program and in the end of the recording; `whole` of the process.
+
+    bytes: of the log; peak: largest RSS of the process, bytes.
+    """
 
     round: int
     mode: str
@@ -37,6 +42,7 @@ class Run:
     cpu: float
     events: int | None = None
     bytes: int | None = None
+    peak: int | None = None
     stats: dict[str, Any] = field(default_factory=dict)
 
 
@@ -156,6 +162,7 @@ def run_once(case: str, mode: modes.Mode | str, place: Place, number: int, cpus:
         cpu=round(after.children_user + after.children_system - before.children_user - before.children_system, 2),
         events=result.get("events"),
         bytes=result.get("bytes"),
+        peak=result.get("peak"),
         stats=result.get("stats", {}),
     )
 
@@ -185,6 +192,8 @@ def unusable(wanted: Sequence[modes.Mode], folder: Path, events: int) -> dict[st
             reason = environment.why_not(mode.engine) if here else "the extension is not built"
             if reason is not None:
                 reasons[mode.name] = reason
+        elif mode.kind in NEEDS and importlib.util.find_spec(NEEDS[mode.kind]) is None:
+            reasons[mode.name] = f"there is no {NEEDS[mode.kind]}"
         if free < needed:
             reasons.setdefault(mode.name, f"the log may need {needed:,d} bytes, {free:,d} are free")
     return reasons
@@ -261,6 +270,8 @@ def run_mode(task: Task, mode: modes.Mode, number: int) -> list[Run]:
     case, place, cpus, events = task.found.case, task.place, task.found.cpus, task.found.events
     if mode.name.partition("@")[0] != modes.TEXT_FILE:
         run = run_once(case, mode, place, number, cpus, events)
+        if mode.name in modes.SAMPLERS:
+            run.stats = sampling.ticks_of(place.log)
         place.log.unlink(missing_ok=True)
         return [run]
     os.sync()  # both start with no write of somebody else's to wait for

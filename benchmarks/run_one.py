@@ -3,13 +3,14 @@
     python -m benchmarks.run_one CASE MODE DATA SCRATCH LOG FLOOR CPUS
 
 Prints one JSON object: work (seconds in the case's program), stop (seconds to end the recording after it: the writer
-drains), events, and the recorder's own counters. CPUS is how many of the usable ones this process may use, 0 for all.
-MODE `write` instead writes as many bytes as the file LOG has, taken
-from it, and prints the seconds; the file is removed first, so that two copies of it never wait for the disk at once.
+drains), events, peak (bytes: the largest RSS of the process), and the recorder's own counters. CPUS is how many of the
+usable ones this process may use, 0 for all. MODE `write` instead writes as many bytes as the file LOG has, taken from
+it, and prints the seconds; the file is removed first, so that two copies of it never wait for the disk at once.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 from benchmarks import cases, floor, modes
 
@@ -84,6 +86,59 @@ def by_tracemalloc(work: Callable[[], object]) -> Result:
     return {"work": middle - begin, "stop": time.perf_counter() - middle}
 
 
+def sampled(work: Callable[[], object], interval: float, log: Path) -> Result:
+    from pymemtrace.process import log_process
+
+    begin = time.perf_counter()
+    with log_process(interval=interval, path=log, overwrite=True):
+        work()
+        middle = time.perf_counter()
+    return {"work": middle - begin, "stop": time.perf_counter() - middle}
+
+
+def with_import(work: Callable[[], object]) -> Result:
+    importlib.import_module("pymemtrace.process")
+    return untraced(work)
+
+
+def by_psutil(work: Callable[[], object], interval: float, log: Path) -> Result:
+    """As programs do it without us: a thread in Python, which reads about what the sampler reads."""
+    import psutil
+
+    process = psutil.Process()
+    stopped = threading.Event()
+
+    def ticks(file: TextIO) -> None:
+        start = time.perf_counter()
+        file.write(json.dumps({"time": 0.0, "interval": interval}) + "\n")
+        due = 0
+        while not stopped.is_set():
+            now = time.perf_counter() - start
+            missed = max(0, int(now / interval) - due)
+            with process.oneshot():
+                memory, cpu, threads = process.memory_info(), process.cpu_times(), process.num_threads()
+            sample = {"time": now, "rss": memory.rss, "vms": memory.vms, "user": cpu.user, "system": cpu.system}
+            file.write(json.dumps({**sample, "threads": threads, "missed": missed}) + "\n")
+            due += missed + 1
+            stopped.wait(max(0.0, start + due * interval - time.perf_counter()))
+
+    begin = time.perf_counter()
+    with log.open("w", encoding="utf-8", buffering=1) as file:
+        thread = threading.Thread(target=ticks, args=(file,))
+        thread.start()
+        work()
+        middle = time.perf_counter()
+        stopped.set()
+        thread.join()
+    return {"work": middle - begin, "stop": time.perf_counter() - middle}
+
+
+def peak_rss() -> int:
+    """Of this process, bytes. Not getrusage: that is the parent's where it was larger at the fork."""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
 def recorded(work: Callable[[], object], mode: modes.Mode, log: Path) -> Result:
     from pymemtrace.cPyMemTrace import Tracer
 
@@ -140,6 +195,12 @@ def measured(case: str, mode_name: str, data: Path, scratch: Path, log: Path, li
         return by_cprofile(work)
     if mode.kind == "tracemalloc":
         return by_tracemalloc(work)
+    if mode.kind == "import":
+        return with_import(work)
+    if mode.kind == "sampler":
+        return sampled(work, modes.SAMPLERS[mode.name], log)
+    if mode.kind == "psutil":
+        return by_psutil(work, modes.SAMPLERS[mode.name], log)
     return recorded(work, mode, log)
 
 
@@ -151,6 +212,7 @@ def main(argv: list[str]) -> None:
     os.close(null)
     data, scratch, log, library = map(Path, argv[2:6])
     result = measured(argv[0], argv[1], data, scratch, log, library)
+    result["peak"] = peak_rss()
     with open(answer, "w", encoding="utf-8") as file:
         json.dump(result, file)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -29,11 +30,13 @@ from benchmarks import (  # noqa: E402
     memory,
     modes,
     note,
+    pictures,
     plot,
     progress,
     report,
     results,
     rounds,
+    sampling,
     scaling,
     startup,
     tables,
@@ -582,6 +585,128 @@ def test_a_picture_of_nothing(tmp_path):
         plot.draw([], tmp_path / "x.svg")
     with pytest.raises(ValueError, match=r"must end in \.svg or \.png"):
         plot.draw([], tmp_path / "x.jpeg")
+
+
+# --- the sampler, and its pictures -----------------------------------------------------------------------------------
+
+
+def sampled_runs() -> rounds.Measurement:
+    """Whole processes: imported 1.1 and 2.1 s, the sampler 1.2 and 3.1 s; peaks of 10 MiB, and of 11.5."""
+    found = measurement(untraced=[1.0, 2.0], imported=[1.0, 2.0], sample_10ms=[1.1, 3.0], psutil_10ms=[2.0, 2.0])
+    for run in found.runs:
+        run.peak = 10 * 2**20
+        if run.mode == modes.SAMPLE_10:
+            run.peak = int((11 + run.round) * 2**20)
+            run.stats = {"ticks": 1000 + run.round, "missed": 3, "late": 0.25 + run.round, "latest": 1.5 + run.round}
+    return found
+
+
+def test_ticks_are_counted_from_the_header_on(tmp_path):
+    # GIVEN ticks 0, 1, then 4 after two that were missed, 3, 12 and 1 ms late; a marker; the last one when all is over
+    lines = [
+        {"time": 10.0, "interval": 0.1},
+        {"time": 10.003, "rss": 1},
+        {"time": 10.05, "marker": "no tick"},
+        {"time": 10.112, "rss": 1},
+        {"time": 10.401, "rss": 1, "missed": 2},
+        {"time": 10.45, "rss": 1},
+    ]
+    (tmp_path / "x.rss").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    # THEN
+    assert sampling.ticks_of(tmp_path / "x.rss") == {"ticks": 4, "missed": 2, "late": 3.0, "latest": 12.0}
+
+
+def test_a_program_that_ends_at_once_has_no_late_tick(tmp_path):
+    (tmp_path / "x.rss").write_text('{"time": 1.0, "interval": 0.1}\n{"time": 1.5, "rss": 1}\n', encoding="utf-8")
+    assert sampling.ticks_of(tmp_path / "x.rss") == {"ticks": 1, "missed": 0, "late": 0.0, "latest": 0.0}
+
+
+def test_table_of_the_sampler():
+    rows = {row[0]: row[1:] for row in sampling.table(sampled_runs()).rows}
+    assert list(rows) == [modes.title(name) for name in ("untraced", modes.IMPORTED, modes.SAMPLE_10, modes.PSUTIL_10)]
+    assert rows["sampler, every 10 ms"] == (
+        "1.200", "2.150", "1.091", "1.344", "11.50", "+1.50", "2,001", "6", "0.75", "2.50",
+    )  # fmt: skip
+    assert rows["psutil in a Python thread, every 10 ms"][6:] == ("-",) * 4
+
+
+def test_the_sampler_is_compared_with_the_import_or_with_nothing():
+    assert sampling.table(measurement(untraced=[1.0], sample_10ms=[1.0])).rows == ()
+    assert sampling.targets(measurement(untraced=[1.0], sample_10ms=[1.0])) == []
+
+
+def test_targets_of_the_sampler():
+    got = [(target.what, round(target.measured, 3), target.met) for target in report.targets(sampled_runs())]
+    assert got == [
+        ("sampler, every 10 ms: whole process / imported", 1.091, False),
+        ("sampler, every 10 ms: MiB of RSS beyond the import", 1.5, False),
+    ]
+    found = measurement(imported=[1.0], sample_1ms=[1.02])
+    assert [target.met for target in report.targets(found)] == [True]
+
+
+def test_a_report_has_the_ticks_but_no_counters_of_the_sampler():
+    shown = report.text(sampled_runs())
+    assert "late ms" in shown and report.counter_table(sampled_runs()).rows == ()
+
+
+def test_what_a_mode_needs_that_is_not_installed(monkeypatch, tmp_path):
+    monkeypatch.setattr(rounds.importlib.util, "find_spec", lambda name: None if name == "psutil" else 1)
+    wanted = [modes.find(name) for name in ("untraced", modes.PSUTIL_10, modes.IMPORTED, modes.SAMPLE_1)]
+    assert rounds.unusable(wanted, tmp_path, 1) == {modes.PSUTIL_10: "there is no psutil"}
+
+
+@pytest.mark.parametrize(
+    ("name", "run", "plot"),
+    [
+        ("untraced", "sample -q -i 0.02 -o untraced.rss", "untraced.rss"),
+        ("nothing", "run -q --log none --compute nothing --sample 0.02 -o nothing.log", "nothing.rss"),
+        ("computed", "run -q --log none --sample 0.02 -o computed.log", "computed.rss"),
+        ("all", "run -q --log all --sample 0.02 -o all.log", "all.rss all.log"),
+    ],
+)
+def test_commands_of_a_picture(name, run, plot):
+    (picture,) = (one for one in pictures.PICTURES if one.name == name)
+    first, second = pictures.commands(picture)
+    assert " ".join(first) == f"{run} las_to_html.py logs pages"
+    assert " ".join(second) == f"plot {plot} -o {name}.svg"
+
+
+def test_every_picture_is_on_the_page():
+    page = pictures.FOLDER.with_suffix(".md").read_text(encoding="utf-8")
+    names = [picture.name for picture in pictures.PICTURES]
+    assert [path.stem for path in map(Path, re.findall(r"\]\((plots/\S+\.svg)\)", page))] == names
+    assert sorted(path.name for path in pictures.FOLDER.iterdir()) == sorted(f"{name}.svg" for name in names)
+
+
+def test_no_picture_without_room_on_the_disk(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(pictures, "LOG_BYTES", 10**18)
+    folder, output = tmp_path / "w", tmp_path / "plots"
+    assert command_line.main(["pictures", "--folder", str(folder), "-o", str(output)]) == 2
+    assert "the log of every event may take 1,000,000,000,000,000,000 bytes" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_two_pictures_from_end_to_end(monkeypatch, tmp_path):
+    monkeypatch.setattr(pictures, "LOG_BYTES", 0)  # of 8K
+    for package in ("matplotlib", "numpy"):
+        pytest.importorskip(package, reason=f"the example and its pictures need {package}")
+    wanted = [picture for picture in pictures.PICTURES if picture.name in ("untraced", "threshold")]
+    done = pictures.draw(tmp_path / "w", tmp_path / "plots", "8K", wanted)
+    assert [path.name for path in done] == ["untraced.svg", "threshold.svg"] and not (tmp_path / "w").exists()
+    # THEN each is of its own run
+    for path in done:
+        text = path.read_text(encoding="utf-8")
+        assert f"{path.stem}.rss, peak" in text and 'id="rss-' in text
+        assert ("RSS as it was recorded at events" in text) is (path.stem == "threshold")
+
+
+def test_a_picture_of_a_program_that_fails_is_what_that_said(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(pictures, "LOG_BYTES", 0)
+    arguments = ["--folder", str(tmp_path / "w"), "-o", str(tmp_path / "plots"), "--size", "nonsense"]
+    assert command_line.main(["pictures", *arguments]) == 1
+    assert "generate.py logs --size nonsense --seed 1 ended with " in capsys.readouterr().err
+    assert not (tmp_path / "plots").exists()
 
 
 # --- the command line ------------------------------------------------------------------------------------------------
