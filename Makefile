@@ -18,7 +18,7 @@ EXAMPLE := examples/las_to_html
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all test-newest test-cpython build test-core leaks soak asan asan-core asan-python tsan fuzz fuzz-short big layers guard lint bench bench-quick bench-docs clean distclean
+.PHONY: help demo test test-all test-newest test-cpython build test-core leaks soak asan asan-core asan-python tsan fuzz fuzz-short big layers guard lint bench bench-quick bench-docs plots docs-examples clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -61,7 +61,8 @@ test-all: $(VENV)/.dev ## all tests on every CPython 3.9 to 3.13 on this machine
 NEWEST := build/newest/root
 NEWEST_WHOLE ?= python3.14 python3.15
 NEWEST_PART ?= python3.14d python3.15d
-NEWEST_TESTS := $(foreach name,engines events threads fork_off,tests/integration/test_$(name).py)
+NEWEST_TESTS := $(foreach name,engines events threads fork_off,tests/integration/test_$(name).py) \
+	tests/integration/test_programs.py::test_signals
 
 test-newest: ## tests on CPython 3.14 and 3.15, release and debug builds, in a Debian root (which needs root)
 	@status=0; tests/newest/make_root.sh $(NEWEST) || status=$$?; failed=; \
@@ -83,9 +84,9 @@ test-cpython: $(VENV)/.dev ## CPython's own tests without and with the recorder,
 leaks: build $(VENV)/.dev ## the leak test of every public name
 	$(PY) -m pytest tests/integration/test_leaks.py $(PYTEST)
 
-soak: build $(VENV)/.dev ## 300 programs killed and recovered; 100 MB through keep=1M; a pool that loses its workers, 10 minutes
+soak: build $(VENV)/.dev ## 300 programs killed and recovered; 100 MB through keep=1M; a pool that loses its workers, 10 minutes; 100 sampled programs killed
 	PYMEMTRACE_SOAK=$(or $(SOAK),300) PYMEMTRACE_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(PY) -m pytest \
-	    $(foreach name,kill keep pool_soak,tests/integration/test_$(name).py) $(PYTEST)
+	    $(foreach name,kill keep pool_soak sampler,tests/integration/test_$(name).py) $(PYTEST)
 
 layers: build $(VENV)/.dev ## who includes and imports whom
 	$(PY) -m pytest tests/unit/test_layers.py $(PYTEST)
@@ -104,7 +105,7 @@ ifeq ($(PYMEMTRACE_WERROR),1)
 CORE_FLAGS += -Werror
 endif
 CORE_TEST := @$(MAKE) --no-print-directory -f tests/core/Makefile -j$(shell nproc) FLAGS="$(CORE_FLAGS)"
-WITH_THREADS := test_output test_recorder test_recover test_ring test_writer
+WITH_THREADS := test_output test_recorder test_recover test_ring test_sampler test_writer
 
 test-core: ## the C tests of the core, without Python
 	$(CORE_TEST) FLAVOUR=plain
@@ -122,7 +123,7 @@ ASAN_COPY := src pymemtrace tests examples benchmarks $(wildcard docs tools) set
 ASAN_LIBRARIES = $(foreach name,libasan.so libubsan.so libstdc++.so.6,$(filter /%,$(shell $(CC) -print-file-name=$(name))))
 
 # What drives the extension; the launcher's tests compare output, which a sanitizer would change.
-ASAN_TESTS := $(foreach name,events threads fork fork_off layout profilers scale memory descriptors capture capture_errors,\
+ASAN_TESTS := $(foreach name,events threads fork fork_off layout profilers scale memory descriptors capture capture_errors sampler,\
 	tests/integration/test_$(name).py) tests/unit/test_capture_reader.py
 
 asan: asan-core asan-python ## the core's tests, then the extension's, under ASan and UBSan
@@ -213,6 +214,12 @@ bench-quick: build ## do the benchmarks work? Their figures are noise
 bench-docs: $(VENV)/.dev ## the tables and the picture of docs/performance.md, from benchmarks/results
 	$(PY) -m benchmarks docs
 	$(PY) -m benchmarks plot
+
+docs-examples: build ## what reports say of examples/reports, in docs/reports.md
+	$(PY) tools/examples.py
+
+plots: build $(VENV)/.dev ## the six plots of docs/plots.md: RSS and CPU of the example against time (3 GB of disk)
+	$(PY) -m benchmarks pictures
 
 clean: ## remove what was built
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,7 +12,7 @@ from pathlib import Path
 import nox
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
-NOT_FOR_TESTS = {"nox", "ruff", "mypy"}
+NOT_FOR_TESTS = {"nox", "ruff", "mypy", "selenium"}  # selenium is for tests that run once only
 PARALLEL = ("--numprocesses=3",)
 DONE = os.environ.get("PYMEMTRACE_TESTED", "")  # a version whose tests have been run: left out
 USABLE = """

@@ -9,22 +9,14 @@ from pathlib import Path
 import pytest
 from support import log
 from support.child import Child
+from support.program import head
 
 RunChild = Callable[..., Child]
 
 HAS_MONITORING = sys.version_info >= (3, 12)
 needs_monitoring = pytest.mark.skipif(not HAS_MONITORING, reason="sys.monitoring came with Python 3.12")
 
-HEAD = """
-    import sys
-    import pymemtrace
-    from support.child import report
-
-    path = sys.argv[1]
-
-    def work(n):
-        return [abs(i) for i in range(n)]
-"""
+HEAD = head(work="[abs(i) for i in range(n)]")
 
 
 def engine_line(path: Path) -> str:

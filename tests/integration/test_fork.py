@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support import log
 from support.child import Child
+from support.program import head
 
 import pymemtrace
 
@@ -18,36 +19,8 @@ pytestmark = pytest.mark.usefixtures("each_engine")
 
 # `-W error` makes the warning of 3.12 and later, that a process with threads forks, an exception.
 STRICT = ("-X", "faulthandler", "-W", "error")
-HEAD = """
-    import os
-    import signal
-    import sys
-    import pymemtrace
-    from support.child import report
-
-    def work(n):
-        return abs(n)
-
-    def in_parent(n):
-        return work(n)
-
-    def in_child(n):
-        return work(n)
-
-    def in_grandchild(n):
-        return work(n)
-
-    path = sys.argv[1]
-"""
+HEAD = head("in_parent", "in_child", "in_grandchild")
 END = re.compile(r"^# (end.*)$", re.MULTILINE)
-
-
-def calls(path: Path, function: str) -> int:
-    """How often the whole log has a CALL of that function."""
-    text = log.read(path, "all")
-    assert len(text.rows) == int(log_figure(path, "events"))
-    assert [row.event for row in text.rows] == list(range(len(text.rows)))
-    return [row.function for row in text.rows if row.what == "CALL"].count(function)
 
 
 def log_figure(path: Path, name: str) -> str:
@@ -119,7 +92,7 @@ def test_child_and_grandchild(run_child: RunChild, tmp_path: Path, ending: str, 
         (str(child), "in_child", 200),
         (str(grandchild), "in_grandchild", 300),
     ):
-        assert {each: calls(paths[name], each) for each in ("in_parent", "in_child", "in_grandchild")} == {
+        assert {each: log.calls(paths[name], each) for each in ("in_parent", "in_child", "in_grandchild")} == {
             **dict.fromkeys(("in_parent", "in_child", "in_grandchild"), 0),
             function: times,
         }
@@ -167,7 +140,7 @@ def test_thousand_forks(run_child: RunChild, tmp_path: Path, suffix: str) -> Non
     for child, number in done.result["children"]:
         mine = tmp_path / f"job_{child}.{suffix}"
         if suffix == "log":
-            assert calls(mine, "in_child") == number % 7
+            assert log.calls(mine, "in_child") == number % 7
         else:
             capture = pymemtrace.read(mine)
             assert capture.complete
@@ -216,7 +189,7 @@ def test_from_another_thread_while_others_work(run_child: RunChild, tmp_path: Pa
     assert done.result["statuses"] == [0] * 6
     for child in done.result["children"]:
         path = tmp_path / f"job_{child}.log"
-        assert (calls(path, "in_child"), calls(path, "in_parent")) == (100, 0)
+        assert (log.calls(path, "in_child"), log.calls(path, "in_parent")) == (100, 0)
         assert {row.tid for row in log.read(path, "all").rows} == {child}
     assert len(log.read(tmp_path / "job.log", "all").rows) == done.result["events"]
 
@@ -246,9 +219,9 @@ def test_context_left_in_the_child(run_child: RunChild, tmp_path: Path) -> None:
     done = run_child(source, tmp_path / "job.log", options=STRICT)
     # THEN its file ends with the context
     mine = tmp_path / f"job_{done.result['child']}.log"
-    assert (calls(mine, "in_child"), calls(mine, "in_grandchild")) == (10, 0)
-    assert calls(tmp_path / "job.log", "in_child") == 10
-    assert calls(tmp_path / "job.log.more", "in_grandchild") == 1
+    assert (log.calls(mine, "in_child"), log.calls(mine, "in_grandchild")) == (10, 0)
+    assert log.calls(tmp_path / "job.log", "in_child") == 10
+    assert log.calls(tmp_path / "job.log.more", "in_grandchild") == 1
 
 
 def test_nested_recordings(run_child: RunChild, tmp_path: Path) -> None:
@@ -275,9 +248,9 @@ def test_nested_recordings(run_child: RunChild, tmp_path: Path) -> None:
     # THEN the innermost goes on in the child, outer ones are the parent's alone
     child = done.result["child"]
     mine = tmp_path / f"inner_{child}.log"
-    assert (calls(mine, "in_child"), calls(mine, "in_parent")) == (10, 0)
+    assert (log.calls(mine, "in_child"), log.calls(mine, "in_parent")) == (10, 0)
     assert sorted(path.name for path in tmp_path.glob("*.log")) == sorted(["job.log", "inner.log", mine.name])
-    assert calls(tmp_path / "job.log", "in_parent") == 2
+    assert log.calls(tmp_path / "job.log", "in_parent") == 2
 
 
 def test_subprocess_is_no_child(run_child: RunChild, tmp_path: Path) -> None:
@@ -320,8 +293,8 @@ def test_subprocess_is_no_child(run_child: RunChild, tmp_path: Path) -> None:
     # THEN there is a file of the real one only
     assert [name for name in done.result["between"] if name.endswith(".log")] == ["job.log"]
     assert sorted(path.name for path in tmp_path.glob("*.log")) == ["job.log", f"job_{done.result['child']}.log"]
-    assert calls(tmp_path / "job.log", "in_parent") == 2
-    assert calls(tmp_path / f"job_{done.result['child']}.log", "in_child") == 1
+    assert log.calls(tmp_path / "job.log", "in_parent") == 2
+    assert log.calls(tmp_path / f"job_{done.result['child']}.log", "in_child") == 1
 
 
 def test_exec_in_a_child_that_fails(run_child: RunChild, tmp_path: Path) -> None:
@@ -350,9 +323,9 @@ def test_exec_in_a_child_that_fails(run_child: RunChild, tmp_path: Path) -> None
     # WHEN
     done = run_child(source, tmp_path / "job.log", options=STRICT)
     # THEN one file goes on, the other ends with the exec
-    assert calls(tmp_path / f"job_{done.result['child']}.log", "in_child") == 2
+    assert log.calls(tmp_path / f"job_{done.result['child']}.log", "in_child") == 2
     other = tmp_path / f"job_{done.result['other']}.log"
-    assert calls(other, "in_child") == 1
+    assert log.calls(other, "in_child") == 1
     assert end_of(other) == "end the process called exec"
 
 
@@ -377,7 +350,7 @@ def test_child_that_is_killed(run_child: RunChild, tmp_path: Path, number: str) 
     # THEN the process that was started has brought its events back at its own end
     path = tmp_path / f"job_{done.result['child']}.log"
     text = log.read(path, "all")
-    assert [row.function for row in text.rows if row.what == "CALL"].count("in_child") == 1000
+    assert text.calls("in_child") == 1000
     assert text.end == "end recovered"
     assert not list(tmp_path.glob("*.ring")) and not list(tmp_path.glob("*.sites"))
 
@@ -408,7 +381,7 @@ def test_fork_in_c(run_child: RunChild, tmp_path: Path) -> None:
     done = run_child(source, tmp_path / "job.log")
     # THEN neither hangs, and the parent's file has its own events only
     assert done.result["status"] == 3 << 8
-    assert (calls(tmp_path / "job.log", "in_parent"), calls(tmp_path / "job.log", "in_child")) == (1, 0)
+    assert (log.calls(tmp_path / "job.log", "in_parent"), log.calls(tmp_path / "job.log", "in_child")) == (1, 0)
 
 
 def test_fork_in_a_hook(run_child: RunChild, tmp_path: Path) -> None:
@@ -439,7 +412,7 @@ def test_fork_in_a_hook(run_child: RunChild, tmp_path: Path) -> None:
     # THEN both have a file
     files = sorted(tmp_path.glob("job_*.log"))
     assert len(files) == 2 and tmp_path / f"job_{done.result['child']}.log" in files
-    assert [calls(path, "in_child") for path in files] == [1, 1]
+    assert [log.calls(path, "in_child") for path in files] == [1, 1]
 
 
 def test_fork_after_a_recording_that_failed(run_child: RunChild, tmp_path: Path) -> None:
@@ -470,7 +443,7 @@ def test_fork_after_a_recording_that_failed(run_child: RunChild, tmp_path: Path)
     done = run_child(source, tmp_path / "job.log", options=("-X", "faulthandler"))
     # THEN children of the second are recorded
     assert done.result["error"] != "None"
-    assert calls(tmp_path / f"job_{done.result['child']}.log", "in_child") == 1
+    assert log.calls(tmp_path / f"job_{done.result['child']}.log", "in_child") == 1
 
 
 def test_files_must_be_small(run_child: RunChild, tmp_path: Path) -> None:
@@ -496,7 +469,7 @@ def test_files_must_be_small(run_child: RunChild, tmp_path: Path) -> None:
     done = run_child(source, tmp_path / "job.log", options=("-X", "faulthandler"))
     # THEN it is never ours that is too large
     assert done.result["status"] == 0
-    assert calls(tmp_path / f"job_{done.result['child']}.log", "in_child") == 1
+    assert log.calls(tmp_path / f"job_{done.result['child']}.log", "in_child") == 1
     assert len(list(tmp_path.glob("job_*.log"))) == 2
 
 
@@ -606,7 +579,7 @@ def test_no_descriptor_left(run_child: RunChild, tmp_path: Path) -> None:
     done = run_child(source, tmp_path / "job.log", options=STRICT)
     # THEN it is not recorded, the parent is, and says so with process, path and reason
     assert done.result["status"] == 5 << 8
-    assert calls(tmp_path / "job.log", "in_parent") == 1
+    assert log.calls(tmp_path / "job.log", "in_parent") == 1
     assert [path.name for path in tmp_path.glob("job*")] == ["job.log"]
     said = log_figure(tmp_path / "job.log", "not recorded")
     assert said.startswith(f"{done.result['child']} (parent {done.result['parent']}): {tmp_path}/job_")
@@ -661,7 +634,7 @@ def test_working_directory_gone(run_child: RunChild, tmp_path: Path) -> None:
     done = run_child(source, tmp_path, options=STRICT)
     # THEN its file is beside that of its parent
     path = Path(done.result["path"])
-    assert calls(path.with_name(f"relative_{done.result['child']}.log"), "in_child") == 1
+    assert log.calls(path.with_name(f"relative_{done.result['child']}.log"), "in_child") == 1
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="chroot and other users need root")
@@ -735,8 +708,8 @@ def test_forkpty(run_child: RunChild, tmp_path: Path) -> None:
     done = run_child(source, tmp_path / "job.log", options=STRICT)
     # THEN
     assert done.result["status"] == 0
-    assert calls(tmp_path / f"job_{done.result['child']}.log", "in_child") == 10
-    assert calls(tmp_path / "job.log", "in_parent") == 1
+    assert log.calls(tmp_path / f"job_{done.result['child']}.log", "in_child") == 10
+    assert log.calls(tmp_path / "job.log", "in_parent") == 1
 
 
 @pytest.mark.parametrize("ending", ["regular", "context", "terminate"])

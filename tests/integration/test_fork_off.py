@@ -8,32 +8,14 @@ from pathlib import Path
 import pytest
 from support import log
 from support.child import Child
+from support.program import head
 
 RunChild = Callable[..., Child]
 pytestmark = pytest.mark.usefixtures("each_engine")
 
 # `-W error` makes the warning of 3.12 and later, that a process with threads forks, an exception.
 STRICT = ("-X", "faulthandler", "-W", "error")
-HEAD = """
-    import os
-    import sys
-    import pymemtrace
-    from support.child import report
-
-    def work(n):
-        return abs(n)
-
-    def before(n):
-        return work(n)
-
-    def in_child(n):
-        return work(n)
-
-    def after(n):
-        return work(n)
-
-    path = sys.argv[1]
-"""
+HEAD = head("before", "in_child", "after")
 
 
 def check_parent(path: Path, events: int, times: int = 100) -> log.Log:

@@ -204,6 +204,17 @@ PROGRAMS: dict[str, str] = {
             print('caught')
         """,
     "keyboard_interrupt_class": "class Stop(KeyboardInterrupt):\n    pass\nraise Stop('now')\n",
+    "keyboard_interrupt_before_exit_functions_of_c": """
+        import ctypes
+        libc = ctypes.CDLL(None)
+        assert libc.__cxa_atexit(libc.abort, None, None) == 0
+        raise KeyboardInterrupt
+        """,
+    "keyboard_interrupt_blocked": """
+        import signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        raise KeyboardInterrupt
+        """,
     "sigterm": "import os, signal\nprint('x', flush=True)\nos.kill(os.getpid(), signal.SIGTERM)\n",
     "sigkill": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
     "os_exit": "import os\nprint('lost in the buffer')\nos._exit(3)\n",

@@ -158,7 +158,16 @@ def recorded(folder: Path) -> tuple[Path, Path]:
 def use_read(folder: Path) -> None:
     for path in (*recorded(folder), folder / "cut.pmt"):
         capture = pymemtrace.read(path)
-        capture.tree(), list(capture), capture.threads, capture.peaks, capture.end, capture.why, capture.figures()
+        (
+            capture.tree(),
+            capture.timeline(),
+            list(capture),
+            capture.threads,
+            capture.peaks,
+            capture.end,
+            capture.why,
+            capture.figures(),
+        )
     expect(ValueError, pymemtrace.read, NULL)
 
 
@@ -170,11 +179,35 @@ def use_read_run(folder: Path) -> None:
     expect(FileNotFoundError, pymemtrace.read_run, folder / "missing")
 
 
+def use_read_samples(folder: Path) -> None:
+    path = folder / "read.rss"
+    if not path.exists():
+        with cPyMemTrace.Sampler(str(path), interval=0.001):
+            cPyMemTrace.write_marker("a marker")
+            time.sleep(0.01)
+        path.write_bytes(path.read_bytes() + b'{"torn')
+    read = pymemtrace.read_samples(path)
+    assert len(list(read)) > 2 and [marker.text for marker in read.markers()] == ["a marker"]
+    assert read.start is not None and "no end" in (read.note or "")
+    expect(ValueError, pymemtrace.read_samples, NULL)
+    expect(FileNotFoundError, pymemtrace.read_samples, folder / "missing")
+
+
 def use_capture_reader(folder: Path) -> None:
     capture, text = recorded(folder)
     reader = cPyMemTrace.CaptureReader(str(capture))
     next(reader.events())  # given up in the middle
-    list(reader), reader.tree(), reader.totals(), reader.peaks(), reader.threads, reader.why, reader.end, reader.header
+    (
+        list(reader),
+        reader.tree(),
+        reader.tree(16),
+        reader.totals(),
+        reader.peaks(),
+        reader.threads,
+        reader.why,
+        reader.end,
+        reader.header,
+    )
     expect(ValueError, cPyMemTrace.CaptureReader, str(text))
     expect(FileNotFoundError, cPyMemTrace.CaptureReader, str(folder / "missing"))
     expect(TypeError, cPyMemTrace.CaptureReader)
@@ -220,17 +253,59 @@ def log_path_within(folder: Path) -> None:
     assert cPyMemTrace.profile_log_path() is None
 
 
+def use_log_process(folder: Path) -> None:
+    path = folder / "process.rss"
+    with pymemtrace.process.log_process(60, path, overwrite=True) as samples:
+        assert pymemtrace.process.write_marker("a marker")
+    assert samples.stats()["ticks"] == 2
+
+    @pymemtrace.process.log_process(60, NULL)
+    def function() -> int:
+        return body()
+
+    function()
+    expect(ValueError, pymemtrace.process.log_process, 0)
+
+
+def use_sampler(folder: Path) -> None:
+    path = str(folder / "sampler.rss")
+    sampler = cPyMemTrace.Sampler(path, interval=60, overwrite=True)
+    sampler.start()
+    sampler.stats(), sampler.path, sampler.ticks, sampler.missed, sampler.error, sampler.running
+    assert sampler.stop() is None and sampler.stop() is None
+    sampler.stats(), sampler.path, sampler.ticks, sampler.missed, sampler.error
+    expect(FileExistsError, cPyMemTrace.Sampler(path).start)
+    expect(RuntimeError, sampler.start)
+    expect(ValueError, cPyMemTrace.Sampler, path, interval=0)
+    expect(TypeError, cPyMemTrace.Sampler, path, program=3)
+    cPyMemTrace.Sampler(path)  # never started
+    with pymemtrace.trace(folder / "sampled.log", overwrite=True, sample=60) as recording:
+        body()
+    assert recording.stats()["samples"]["ticks"] == 2
+
+
+def use_write_marker(folder: Path) -> None:
+    with cPyMemTrace.Sampler(NULL, interval=60):
+        assert cPyMemTrace.write_marker("a marker \ud800")
+        expect(TypeError, cPyMemTrace.write_marker, b"no text")
+    assert not cPyMemTrace.write_marker("nobody")
+
+
 LEAK_CASES: dict[str, Case] = {
     "pymemtrace.__version__": lambda folder: pymemtrace.__version__,
     "pymemtrace.rss": lambda folder: pymemtrace.rss(),
     "pymemtrace.rss_peak": lambda folder: pymemtrace.rss_peak(),
+    "pymemtrace.process": use_log_process,
     "pymemtrace.read": use_read,
     "pymemtrace.read_run": use_read_run,
+    "pymemtrace.read_samples": use_read_samples,
     "pymemtrace.trace": use_trace,
     "cPyMemTrace.CaptureReader": use_capture_reader,
     "cPyMemTrace.capture_to_log": use_capture_to_log,
     "cPyMemTrace.recover": use_recover,
     "cPyMemTrace.Tracer": use_tracer,
+    "cPyMemTrace.Sampler": use_sampler,
+    "cPyMemTrace.write_marker": use_write_marker,
     "cPyMemTrace.Profile": use_profile,
     "cPyMemTrace.rss": lambda folder: cPyMemTrace.rss(),
     "cPyMemTrace.rss_peak": lambda folder: cPyMemTrace.rss_peak(),

@@ -6,7 +6,6 @@ import json
 import mmap
 import os
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -97,11 +96,7 @@ class Pool:
         self.samples.append((descriptors, anonymous * 1024))
 
     def end(self) -> None:
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
-        self.process.wait()
+        child.end_group(self.process)
         self.process.stdin.close()
         self.killer.join(LATE)
 

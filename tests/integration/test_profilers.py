@@ -10,28 +10,12 @@ from pathlib import Path
 import pytest
 from support import log
 from support.child import Child
+from support.program import head
 
 RunChild = Callable[..., Child]
 pytestmark = pytest.mark.usefixtures("each_engine")
 
-HEAD = """
-    import sys
-    import threading
-    import pymemtrace
-    from pymemtrace import cPyMemTrace
-    from support.child import report
-
-    def one(n):
-        return abs(n)
-
-    def two(n):
-        return abs(n)
-
-    def three(n):
-        return abs(n)
-
-    path = sys.argv[1]
-"""
+HEAD = head("one", "two", "three") + "    import threading\n"
 
 
 def says_so(text: log.Log) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -11,30 +12,14 @@ from pathlib import Path
 import pytest
 from support import log
 from support.child import Child, run
+from support.program import head
 
 import pymemtrace
 
 RunChild = Callable[..., Child]
 pytestmark = pytest.mark.usefixtures("each_engine")
 
-HEAD = """
-    import os
-    import signal
-    import sys
-    import pymemtrace
-    from support.child import report
-
-    def work(n):
-        return abs(n)
-
-    path = sys.argv[1]
-"""
-
-
-def calls(path: Path, function: str) -> int:
-    text = log.read(path, "all")
-    assert [row.event for row in text.rows] == list(range(len(text.rows)))
-    return [row.function for row in text.rows if row.what == "CALL"].count(function)
+HEAD = head()
 
 
 def test_daemon(run_child: RunChild, tmp_path: Path) -> None:
@@ -70,7 +55,7 @@ def test_daemon(run_child: RunChild, tmp_path: Path) -> None:
     # WHEN
     done = run_child(source, tmp_path / "job.log")
     # THEN all three have their files
-    assert calls(tmp_path / f"job_{done.result['daemon']}.log", "work") == 1000
+    assert log.calls(tmp_path / f"job_{done.result['daemon']}.log", "work") == 1000
     assert sorted(path.name for path in tmp_path.glob("job*")) == sorted(
         ["job.log", f"job_{done.result['child']}.log", f"job_{done.result['daemon']}.log"]
     )
@@ -106,8 +91,8 @@ def test_modules_deleted(run_child: RunChild, tmp_path: Path, where: str) -> Non
     done = run_child(source, tmp_path / "job.log")
     # THEN
     assert done.result["status"] == 3 << 8
-    assert calls(tmp_path / "job.log", "work") == 1
-    assert calls(tmp_path / f"job_{done.result['child']}.log", "work") == 100
+    assert log.calls(tmp_path / "job.log", "work") == 1
+    assert log.calls(tmp_path / f"job_{done.result['child']}.log", "work") == 100
 
 
 def test_profile_function_in_a_child(run_child: RunChild, tmp_path: Path, each_engine: str) -> None:
@@ -139,7 +124,7 @@ def test_profile_function_in_a_child(run_child: RunChild, tmp_path: Path, each_e
     assert done.result["status"] == 10 << 8
     path = tmp_path / f"job_{done.result['child']}.log"
     if each_engine == "monitoring":
-        assert calls(path, "work") == 20
+        assert log.calls(path, "work") == 20
     else:
         text = path.read_text()
         assert "threads whose profile function the program had replaced or removed: 1" in text
@@ -186,7 +171,7 @@ def test_faulthandler_and_collections(run_child: RunChild, tmp_path: Path) -> No
     assert (done.result["status"], done.result["mine"]) == (1 << 8, [1, 1])
     assert (tmp_path / "job.log.traceback").read_text().count("in all_of_it") == 2
     for path in (tmp_path / "job.log", tmp_path / f"job_{done.result['child']}.log"):
-        assert (calls(path, "handler"), calls(path, "collected")) == (1, 2)
+        assert (log.calls(path, "handler"), log.calls(path, "collected")) == (1, 2)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="os.unshare and os.setns came with Python 3.12")
@@ -221,7 +206,103 @@ def test_namespaces(run_child: RunChild, tmp_path: Path) -> None:
     # THEN it is told the same as without us, and the recording goes on
     without, said, _, error = done.stdout.split()
     assert (said, error) == (without, "None")
-    assert calls(tmp_path / "job.log", "work") == 101
+    assert log.calls(tmp_path / "job.log", "work") == 101
+
+
+@pytest.mark.parametrize("how", ["os", "C"])
+def test_children_in_another_pid_namespace(run_child: RunChild, tmp_path: Path, how: str) -> None:
+    # GIVEN a program that moves its children into another PID namespace: the kernel gives it no further thread
+    if how == "os" and sys.version_info < (3, 12):
+        pytest.skip("os.unshare came with Python 3.12")
+    source = (
+        HEAD
+        + """
+    import ctypes
+
+    NEWPID = 0x20000000
+
+    def unshare():
+        if sys.argv[2] == "os":
+            os.unshare(NEWPID)
+        elif ctypes.CDLL(None, use_errno=True).unshare(NEWPID):
+            raise OSError(ctypes.get_errno(), "unshare")
+
+    child = os.fork()
+    if child == 0:
+        try:
+            unshare()
+        except OSError as error:
+            os._exit(error.errno)
+        os._exit(0)
+    refused = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if refused:
+        report(refused=os.strerror(refused))
+        sys.exit()
+    with pymemtrace.trace(path, log="all") as recording:
+        work(1)
+        unshare()
+        work(2)
+        child = os.fork()
+        if child == 0:
+            for n in range(50):
+                work(n)
+            os._exit(7)
+        _, status = os.waitpid(child, 0)
+        work(3)
+    try:
+        pymemtrace.trace(path + ".more").start()
+    except OSError as error:
+        more = str(error)
+    report(refused="", status=status, error=str(recording.error), more=more)
+    """
+    )
+    # WHEN
+    done = run_child(source, tmp_path / "job.log", how)
+    if done.result["refused"]:
+        pytest.skip(f"unshare(CLONE_NEWPID): {done.result['refused']}")
+    # THEN the program goes on, and is told why its recording could not
+    assert done.result["status"] == 7 << 8
+    for said in (done.result["error"], done.result["more"]):
+        assert "children go into another PID or time namespace" in said and "job.log" in said
+    assert done.stderr.count("RuntimeWarning") == 1
+    assert not (tmp_path / "job.log.more").exists()
+    # what it did before is in its file, and its child's is whole
+    text = log.parse((tmp_path / "job.log").read_bytes(), complete=False)
+    assert text.calls("work") == (1 if how == "os" else 2)
+    assert log.calls(tmp_path / "job_1.log", "work") == 50
+
+
+@pytest.mark.skipif(
+    tuple(map(int, re.findall("[0-9]+", os.uname().release)[:2])) < (5, 14), reason="a SIGBUS before Linux 5.14"
+)
+@pytest.mark.parametrize("size", [0, 4096])
+def test_file_of_the_run_that_somebody_cuts(run_child: RunChild, tmp_path: Path, size: int) -> None:
+    # GIVEN a program that cuts what its run has in memory
+    source = (
+        HEAD
+        + """
+    import glob
+
+    with pymemtrace.trace(path, log="all"):
+        (name,) = glob.glob(f"/dev/shm/pymemtrace_{os.getpid()}_*")
+        os.truncate(name, int(sys.argv[2]))
+        child = os.fork()
+        if child == 0:
+            work(1)
+            os._exit(3)
+        _, status = os.waitpid(child, 0)
+        started = os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", "def work(): pass\\nwork()\\nwork()"])
+        work(2)
+    report(child=child, status=status, started=started, name=name)
+    """
+    )
+    # WHEN
+    done = run_child(source, tmp_path / "job.log", size)
+    # THEN nobody is hurt, all record, and it goes with its run
+    assert (done.result["status"], done.result["started"]) == (3 << 8, 0)
+    assert log.calls(tmp_path / "job.log", "work") == 1
+    assert sorted(log.calls(path, "work") for path in tmp_path.glob("job_*.log")) == [0, 1, 2]  # 0: before its exec
+    assert not Path(done.result["name"]).exists()
 
 
 ENDS = """

@@ -17,7 +17,8 @@ import os, signal, subprocess, sys
 from support.child import environment, report
 
 def recorded(name, program, *options):
-    return [sys.executable, "-m", "pymemtrace", "run", "-q", "--no-children", "-o", f"files/{name}", *options, program]
+    ours = ["-m", "pymemtrace", "run", "-q", "--no-children", "--sample", "0.01", "-o", f"files/{name}"]
+    return [sys.executable, *ours, *options, program]
 
 env = environment()
 names = ["regular.log", "os_exit.pmt", "killed.pmt", "becomes.log"]
@@ -82,9 +83,10 @@ def test_a_run_of_real_processes(folder: Path) -> None:
     ]
     assert all(one.parent == root.pid for one in root.children)
     assert found.processes[1].command == " ".join(
-        [sys.executable, "-m pymemtrace run -q --no-children -o files/regular.log regular.py"]
+        [sys.executable, "-m pymemtrace run -q --no-children --sample 0.01 -o files/regular.log regular.py"]
     )
-    assert found.skipped == [] and found.problems == []  # what is beside the killed one is its own
+    assert found.skipped == [] and found.problems == []  # what is beside the killed one is its own, and so are samples
+    assert {path.stem for path in (folder / "files").glob("*.rss")} == {name.partition(".")[0] for name in pids}
     # WHEN the killed one is completed
     command = [sys.executable, "-m", "pymemtrace", "recover", "files/killed.pmt"]
     assert "events recovered" in child.run(command, folder).stdout

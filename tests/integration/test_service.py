@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import importlib.util
-import os
 import re
 import signal
 import socket
@@ -83,11 +82,7 @@ class Service:
         return port
 
     def end(self) -> None:
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
-        self.process.wait()
+        child.end_group(self.process)
 
 
 def listens(port: int) -> bool:

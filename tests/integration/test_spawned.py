@@ -58,14 +58,10 @@ def head(text: log.Log, key: str) -> str:
     return dict(comment.pair for comment in text.head if comment.pair)[key]
 
 
-def calls(text: log.Log, function: str) -> int:
-    return sum(row.what == "CALL" and row.function == function for row in text.rows)
-
-
 def children_of(folder: Path, function: str = "in_child", times: int = 7) -> list[log.Log]:
     """The logs in which the function was called so often; in all others it was not at all."""
-    found = [text for text in files(folder).values() if calls(text, function)]
-    assert {calls(text, function) for text in found} <= {times}
+    found = [text for text in files(folder).values() if text.calls(function)]
+    assert {text.calls(function) for text in found} <= {times}
     return found
 
 
@@ -195,7 +191,7 @@ def test_multiprocessing(folder: Path, method: str) -> None:
     # THEN
     said = done.stdout.split()
     assert said[4:] == ["0"] * 4
-    found = {head(text, "pid") for text in map(log_of, folder.glob("job_*.log")) if calls(text, "in_child") == 7}
+    found = {head(text, "pid") for text in map(log_of, folder.glob("job_*.log")) if text.calls("in_child") == 7}
     assert found == set(said[:4])
     assert done.stderr.count("events seen") == 1 and "NOT RECORDED" not in done.stderr
 
@@ -219,7 +215,7 @@ def test_concurrent_futures(folder: Path) -> None:
         """
     done = recorded(folder, source)
     assert done.stdout == "2470\n"
-    counts = [calls(log_of(path), "in_child") for path in folder.glob("job_*.log")]
+    counts = [log_of(path).calls("in_child") for path in folder.glob("job_*.log")]
     assert sum(counts) == 20
     assert done.stderr.count("events seen") == 1
 
@@ -244,8 +240,8 @@ def test_exec(folder: Path, flush: str) -> None:
     assert status == "0"
     assert sorted(path.name for path in folder.glob("*.log")) == ["job.log", f"job_{pid}.log", f"job_{pid}_1.log"]
     first, second = log_of(folder / f"job_{pid}.log"), log.read(folder / f"job_{pid}_1.log", "all")
-    assert calls(first, "before") == 1 and first.end == "end the process called exec"
-    assert calls(second, "in_child") == 7 and head(second, "pid") == pid
+    assert first.calls("before") == 1 and first.end == "end the process called exec"
+    assert second.calls("in_child") == 7 and head(second, "pid") == pid
 
 
 def test_exec_of_the_first_process(folder: Path) -> None:
@@ -259,7 +255,7 @@ def test_exec_of_the_first_process(folder: Path) -> None:
     # THEN
     pid = done.stdout.strip()
     assert (folder / f"job_{pid}.log").exists() and len(list(folder.glob("*.log"))) == 3
-    assert calls(log.read(folder / f"job_{pid}.log", "all"), "in_child") == 7
+    assert log.read(folder / f"job_{pid}.log", "all").calls("in_child") == 7
     assert not list(FAMILIES.glob(f"pymemtrace_{pid}_*"))
 
 
@@ -283,8 +279,8 @@ def test_child_of_a_child_of_a_finished_run(folder: Path) -> None:
     recorded(folder, source, "-q")
     wait_for(folder / "done")
     # THEN it is recorded all the same
-    (last,) = [text for text in map(log_of, folder.glob("job_*.log")) if calls(text, "in_child")]
-    assert calls(last, "in_child") == 7
+    (last,) = [text for text in map(log_of, folder.glob("job_*.log")) if text.calls("in_child")]
+    assert last.calls("in_child") == 7
 
 
 def wait_for(path: Path, seconds: float = 60) -> None:
@@ -456,7 +452,7 @@ def test_a_killed_child_is_recovered(folder: Path) -> None:
     assert done.stdout == f"{-signal.SIGKILL}\n"
     (path,) = folder.glob("job_*.log")
     text = log_of(path)
-    assert calls(text, "in_child") == 7 and text.end == "end recovered"
+    assert text.calls("in_child") == 7 and text.end == "end recovered"
     assert list(folder.glob("*.ring")) == []
     assert re.search(
         rf"1 of them cut by a signal or a crash, [\d,]+ events recovered: {re.escape(str(path))}\n", done.stderr
@@ -473,7 +469,7 @@ def test_a_killed_child_is_recovered_in_the_api(folder: Path) -> None:
         """
     done = run([sys.executable, write(folder, source)], folder)
     (path,) = folder.glob("job_*.log")
-    assert calls(log_of(path), "in_child") == 7 and log_of(path).end == "end recovered"
+    assert log_of(path).calls("in_child") == 7 and log_of(path).end == "end recovered"
     assert list(folder.glob("*.ring")) == [] and done.stderr == ""
 
 
@@ -484,7 +480,7 @@ def test_status_of_a_child_is_its_own(folder: Path, end: str, status: int) -> No
     done = recorded(folder, source, "-q")
     assert done.stdout == f"{status}\n"
     (path,) = folder.glob("job_*.log")
-    assert calls(log_of(path), "in_child") == 7 and (log_of(path).end or "").startswith("end")
+    assert log_of(path).calls("in_child") == 7 and (log_of(path).end or "").startswith("end")
 
 
 def test_functions_at_exit_are_in_the_childs_log(folder: Path) -> None:
@@ -567,7 +563,7 @@ def test_service(folder: Path) -> None:
     assert status == "0" and len(logs) == 2
     root = int(head(logs[int(pid)], "parent"))
     assert sorted(path.name for path in (folder / "var log").iterdir()) == [f"c_{pid}.log", f"program_{root}.log"]
-    assert (calls(logs[root], "work"), calls(logs[int(pid)], "in_child")) == (1, 7)
+    assert (logs[root].calls("work"), logs[int(pid)].calls("in_child")) == (1, 7)
     assert done.stderr.startswith("pymemtrace: ") and done.stderr.count("events seen") == 1
     assert f"  children    1 recorded: {folder}/var log/c_{pid}.log\n" in done.stderr
     assert not list(FAMILIES.glob(f"pymemtrace_{root}_*"))
@@ -633,7 +629,7 @@ def test_users_own_sitecustomize(folder: Path) -> None:
     done = service(folder, "-q -o job.log --log all", write(folder, program), path=[str(own)])
     # THEN
     assert done.stdout == f"own False\n5 {own}/sitecustomize.py\n"
-    assert calls(log.read(folder / "job.log", "all"), "work") == 1
+    assert log.read(folder / "job.log", "all").calls("work") == 1
 
 
 def test_info_names_the_hook(folder: Path) -> None:

@@ -39,7 +39,8 @@ exec chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/local/bin:/usr/bin:/bin
         venv=/venv-$python
         [ -e "$venv/.made" ] || {
             "$python" -m venv --clear "$venv"
-            "$venv/bin/pip" install --quiet --disable-pip-version-check "setuptools>=77" pytest pytest-xdist hypothesis psutil rich
+            "$venv/bin/pip" install --quiet --disable-pip-version-check "setuptools>=77" \
+                pytest pytest-xdist hypothesis psutil rich plotly
             "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: numpy ||
                 echo "$python: numpy has no wheel for it; the tests of the example are skipped" >&2
             touch "$venv/.made"

@@ -89,7 +89,7 @@ def run(
             except subprocess.TimeoutExpired:
                 pass
         finally:
-            _end_group(process)
+            end_group(process)
     child = Child(
         process.returncode,
         out.read_text("utf-8", "replace"),
@@ -102,7 +102,7 @@ def run(
     return child
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
+def end_group(process: subprocess.Popen[bytes]) -> None:
     """End what is left of the session that the program led, and only that."""
     try:
         os.killpg(process.pid, signal.SIGKILL)

@@ -144,6 +144,10 @@ class Log:
         """Sum of the `# tracer +BYTES` lines."""
         return sum(int(match["bytes"]) for match in map(_tracer, self.comments) if match is not None)
 
+    def calls(self, function: str) -> int:
+        """How many CALLs of it there are."""
+        return sum(row.what == "CALL" and row.function == function for row in self.rows)
+
     def threads(self) -> list[list[Row]]:
         """Rows of each thread, threads in the order of their first row."""
         threads: dict[int, list[Row]] = {}
@@ -407,6 +411,9 @@ def check(log: Log, mode: str, *, threshold: int = 4096, comments: bool = True) 
         check_sums(rows)
     if mode == "all":
         check_all(rows)
+        counted = [comment.text for comment in log.foot if comment.text.startswith("events: ")]
+        if counted and counted != [f"events: {len(rows)}"]:
+            raise LogError(f"{len(rows)} rows, and at the end {counted}")
     elif mode == "threshold":
         check_threshold(rows, threshold)
     elif mode == "previous":
@@ -423,3 +430,8 @@ def check(log: Log, mode: str, *, threshold: int = 4096, comments: bool = True) 
 def read(path: str | Path, mode: str, *, threshold: int = 4096, comments: bool = True, message: str = "") -> Log:
     """Parse and check the file of a recording that ended regularly."""
     return check(parse(Path(path).read_bytes(), message=message), mode, threshold=threshold, comments=comments)
+
+
+def calls(path: str | Path, function: str) -> int:
+    """How many CALLs of it there are in the whole log of mode `all`."""
+    return read(path, "all").calls(function)

@@ -32,6 +32,11 @@ def at(second: float) -> str:
     return f"2026-11-22T{12 + whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}.{micro:06}+00:00"
 
 
+def row(event: int, clock: float, what: str, rss: int, drss: int) -> str:
+    """Of a text log: sizes in bytes."""
+    return _ROW % (event, clock, what, "/job/job.py", 3 if what == "CALL" else 4, "grow", rss, drss)
+
+
 def write(
     path: Path,
     pid: int,
@@ -65,8 +70,8 @@ def write(
         path.write_bytes(builder.build([build.Step(16, 1, 1000), build.Step(17, 1, grown)]))
         return path
     rows = "# thread 7 MainThread\n"
-    rows += _ROW % (0, 1, "CALL", "/job/job.py", 3, "grow", 4096000, 4096000)
-    rows += _ROW % (1, 1 + seconds, "RETURN", "/job/job.py", 4, "grow", last, 4096 * grown)
+    rows += row(0, 1, "CALL", 4096000, 4096000)
+    rows += row(1, 1 + seconds, "RETURN", last, 4096 * grown)
     head = "".join(f"# {key}: {value}\n" for key, value in keys.items()) + build.COLUMNS.decode()
     path.write_text(head + rows + ("" if end is CUT else foot), "utf-8")
     return path

@@ -86,7 +86,7 @@ def test_unknown_escapes_are_refused(text: str) -> None:
 
 
 COMMENTS = b"# pid: 1\n" + HEADER + b"# thread 7 MainThread\n"
-END = b"# events: 1\n# end\n"
+END = b"# seconds: 1\n# end\n"
 
 
 @pytest.mark.parametrize(
@@ -157,6 +157,7 @@ PEAK = b"# peak 99 between events 0 and 1 in a#b.py#3 f\n"
     "data, wrong",
     [
         (COMMENTS + row(0, 8, 8) + b"# events: 1\n", "not `# end`"),
+        (COMMENTS + row(0, 8, 8) + b"# events: 2\n# end\n", "1 rows, and at the end"),
         (COMMENTS + row(0, 8, 8) + b"# end\n" + row(1, 8, 0), "not `# end`"),
         (COMMENTS + row(0, 8, 8) + b"# end\n" + END, "after `# end`"),
         (HEADER + row(0, 8, 8) + END, "no thread line"),
@@ -174,16 +175,16 @@ def test_broken_comments_are_refused(data: bytes, wrong: str) -> None:
 
 def test_a_whole_log() -> None:
     # GIVEN
-    data = COMMENTS + row(0, 8, 8) + PEAK + b"# thread 8 -\n" + row(1, 8, 0) + b"# tracer +4096\n" + row(2, 9, 1) + END
+    data = COMMENTS + row(0, 8, 8) + PEAK + b"# thread 8 -\n" + row(1, 8, 0) + b"# tracer +4096\n" + row(2, 9, 1)
     # WHEN
-    text = log.check(log.parse(b"the message\n" + data, message="the message"), "all")
+    text = log.check(log.parse(b"the message\n" + data + b"# events: 3\n# end\n", message="the message"), "all")
     # THEN
     assert text.end == "end"
     assert text.names == {7: "MainThread", 8: "-"}
     assert [len(rows) for rows in text.threads()] == [1, 2]
     assert text.peaks == [log.Peak(99, 0, 1, "a#b.py", 3, "f")]
     assert text.tracer_growth == 4096
-    assert [comment.text for comment in text.foot] == ["events: 1", "end"]
+    assert [comment.text for comment in text.foot] == ["events: 3", "end"]
     assert text.head[0].pair == ("pid", "1")
 
 

@@ -341,7 +341,7 @@ def test_events_of_a_damaged_log(folder: Path, run: Path) -> None:
 def test_events_onto_a_full_disk(folder: Path, run: Path) -> None:
     """It ends there: one sentence, not one for each file."""
     done = command(folder, "events", "run", "-o", "/dev/full", expect=2)
-    assert done.stderr == "pymemtrace events: No space left on device\n"
+    assert done.stderr == "pymemtrace events: '/dev/full': No space left on device\n"
 
 
 def log_rows(path: Path) -> list[str]:

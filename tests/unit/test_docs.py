@@ -161,6 +161,31 @@ def test_every_public_name_is_described(name):
     assert re.search(rf"(?<!\w){name}(?!\w)", code_of(read(page)))
 
 
+# --- the reports -----------------------------------------------------------------------------------------------------
+
+PART = re.compile(r"<!-- begin: pymemtrace (?P<what>.*?)(?: --terminal)? -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
+
+
+def test_the_examples_of_reports_are_made_by_their_commands(tmp_path):
+    # GIVEN the page, and a copy in which nothing is filled in
+    page = read(DOCS / "reports.md")
+    parts = list(PART.finditer(page))
+    empty = tmp_path / "reports.md"
+    empty.write_text(PART.sub(lambda part: part[0].replace(part["body"], ""), page), encoding="utf-8")
+    # WHEN
+    command = [sys.executable, str(ROOT / "tools" / "examples.py"), str(empty)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, check=False)
+    # THEN both have what was asked for, and about the same lines; the figures are those of one machine
+    assert done.returncode == 0, done.stderr
+    made = list(PART.finditer(read(empty)))
+    assert len(parts) == len(made) >= 4
+    for old, new in zip(parts, made):
+        for part in (old, new):
+            assert part["body"].startswith(f"\n```console\n$ python -m pymemtrace {part['what']}\njob.pmt: ")
+            assert "/job/job.py" in part["body"] and "All own net figures add up to" in part["body"]
+        assert abs(len(old["body"].splitlines()) - len(new["body"].splitlines())) <= 2
+
+
 # --- the log format --------------------------------------------------------------------------------------------------
 
 

@@ -23,8 +23,10 @@ MAX_LINES = 800
 # A file includes only what stands as high as itself or lower. A new file is given its place here.
 HEIGHT = {
     "module": 6,
+    "sampler_type": 5,
     "tracer_type": 5,
     "tracer": 5,
+    "paths": 5,  # of the files that a tracer writes
     "profile": 5,
     "capture": 5,
     "recovery": 5,
@@ -41,6 +43,8 @@ HEIGHT = {
     "sites": 3,
     "threads": 3,
     "finish": 3,
+    "samplers": 3,  # of Sampler objects and of recordings alike
+    "arguments": 3,
     "member": 3,  # what this process tells the first of its run
     "reading": 3,
     "process": 3,
@@ -158,10 +162,13 @@ def test_the_extension_shows_its_init_function_only():
 MAY_IMPORT = {
     "": {"tracing", "process", "reader", "errors"},
     "__main__": {"commands"},
-    "commands": {"", "commands", "reporters", "tracing", "process", "reader", "family", "shell", "errors"},
+    "commands": {"", "commands", "reporters", "tracing", "process", "watching", "reader", "family", "shell", "errors"},
     "reporters": {"reporters", "reader", "family", "shell", "errors"},
-    "tracing": {"cPyMemTrace", "family", "errors"},
-    "process": {"cPyMemTrace", "errors"},
+    "tracing": {"cPyMemTrace", "decorating", "family", "errors"},
+    "process": {"cPyMemTrace", "decorating", "errors"},
+    "decorating": {"cPyMemTrace"},
+    "watching": {"procfs", "errors"},  # of other processes: never in the traced one
+    "procfs": set(),
     "reader": {"reader", "cPyMemTrace", "errors"},
     "errors": set(),
     "joining": {"commands", "tracing", "shell", "errors"},

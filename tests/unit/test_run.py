@@ -263,13 +263,17 @@ def test_other_files_are_skipped_and_listed(folder: Path) -> None:
     (folder / "empty.log").touch()
     (folder / "job.py").touch()
     (folder / "gone.log.ring").touch()
+    (folder / "alone.rss").touch()  # samples of no recording
+    (folder / "app.rss").touch()
+    (folder / "job.rss").touch()  # and of ours
+    (folder / "job_11.rss").touch()
     os.mkfifo(folder / "pipe.log")
     write(folder / "other.txt", 13, 10, 0.7)  # one of ours by another name: only who names it means it
     # WHEN
     run = pymemtrace.read_run(folder)
     # THEN
     assert tree(run) == [(0, "job"), (1, "job_11")]
-    names = ["app.log", "empty.log", "gone.log.ring", "job.py", "other.txt", "pipe.log"]
+    names = ["alone.rss", "app.log", "app.rss", "empty.log", "gone.log.ring", "job.py", "other.txt", "pipe.log"]
     assert run.skipped == [str(folder / name) for name in names]
     assert run.problems == []
     assert tree(pymemtrace.read_run(folder, folder / "other.txt")) == [(0, "job"), (1, "job_11"), (1, "other")]

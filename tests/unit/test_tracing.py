@@ -51,7 +51,9 @@ BODY = [("CALL", "body"), ("C_CALL", "len"), ("C_RETURN", "len"), ("RETURN", "bo
 
 
 def test_public_names() -> None:
-    assert set(pymemtrace.__all__) == {"__version__", "read", "read_run", "rss", "rss_peak", "trace"}
+    assert set(pymemtrace.__all__) == {
+        "__version__", "process", "read", "read_run", "read_samples", "rss", "rss_peak", "trace"
+    }  # fmt: skip
     assert all(hasattr(pymemtrace, name) for name in pymemtrace.__all__)
 
 
