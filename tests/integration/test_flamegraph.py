@@ -31,6 +31,7 @@ PROGRAM = """
     import pymemtrace
     from pymemtrace import cPyMemTrace
     from support.child import report
+    from support.heap import make_room
 
     PAGE = mmap.PAGESIZE
     kept = []
@@ -57,7 +58,9 @@ PROGRAM = """
         churn()
         late()
 
-    body()
+    make_room()
+    with pymemtrace.trace(sys.argv[1] + "/warm.log", log="all"):
+        body()
     for path, options in (("x.pmt", {}), ("all.log", {"log": "all"}), ("some.log", {"threshold": 20 * PAGE})):
         with pymemtrace.trace(sys.argv[1] + "/" + path, **options):
             body()
