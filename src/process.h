@@ -24,8 +24,8 @@ typedef enum pmt_mark {
 #define PMT_MAX_MARKS 64
 #define PMT_MAX_HIDDEN 64
 
-/* Tables by address, a quarter full at most: nearly every function is told by one look at an empty place. */
-#define PMT_PLACES 256u
+/* Tables by address, a sixteenth full at most: nearly every function is told by one look at an empty place. */
+#define PMT_PLACES 1024u
 
 typedef struct pmt_marked {
     const PyMethodDef *def; /* NULL: empty */
