@@ -22,7 +22,7 @@ from support import child, extension  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def _no_callbacks_of_others() -> Iterator[None]:
-    """Hypothesis times collections by a function in gc.callbacks: where one falls into a recording, it would be events."""
+    """Hypothesis times collections by a function in gc.callbacks: one that falls into a recording would be events."""
     kept = gc.callbacks[:]
     gc.callbacks.clear()
     yield

@@ -134,6 +134,8 @@ def main() -> int:
         if reason is not None:
             print(f"{module}: skipped: {reason}")
             continue
+        for pattern in modules.LEFT_OUT.get(module, ()):
+            print(f"{module}: {pattern} is left out, it hangs on this version without the recorder: gh-125451")
         wrong += compare(module, values.folder.resolve(), values.options.split(), expected(module))
     print("\n".join(wrong) if wrong else "no difference that is not expected")
     return 1 if wrong else 0

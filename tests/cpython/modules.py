@@ -29,6 +29,12 @@ MODULES = (
 )
 SHORT = ("test_fork1", "test_generators", "test_contextlib", "test_weakref")
 
+# Cases that hang now and then without us, on a busy machine in two of five runs of 3.13.0: gh-125451, two locks of
+# ProcessPoolExecutor taken in both orders, mended in 3.12.8 and 3.13.1.
+HANGING = ("*.test_processes_terminate", "*.test_shutdown_deadlock_pickle")
+HANGS = (3, 12) <= sys.version_info < (3, 12, 8) or (3, 13) <= sys.version_info < (3, 13, 1)
+LEFT_OUT = {"test_concurrent_futures": HANGING} if HANGS else {}
+
 TIMEOUT = 1500  # seconds; test_concurrent_futures takes minutes
 OUTCOMES = ("failure", "error", "skipped")  # elements of a <testcase>, the worst first
 
@@ -79,6 +85,8 @@ def run(
     command += ["-m", "test", "--fail-env-changed", "-v", "--junit-xml", str(results), "--tempdir", str(work)]
     for case in only:
         command += ["-m", case]
+    for pattern in LEFT_OUT.get(module, ()):
+        command += ["-i", pattern]
     with open(folder / "output", "w+b") as output:
         status = _run([*command, module], work, output, timeout)
         output.seek(0)

@@ -1,4 +1,4 @@
-"""Programs whose growth is judged to the page: what Python itself takes beside must find pages that are there already."""
+"""For programs whose growth is judged to the page: what Python itself takes beside must find touched pages."""
 
 from __future__ import annotations
 
