@@ -5,9 +5,10 @@ It records examples/reports/job.py and runs what stands in the page between
     <!-- begin: pymemtrace table job.pmt -->
     <!-- end -->
 
-with job.pmt in the current directory. `--terminal` at the end of the line (it is not passed on) gives the command a
-terminal; without it, the output goes to a pipe. What was there before is replaced; folders of this machine become /job
-and /usr. `machine` in the place of a command is the machine and the date. Of docs/reports.md the picture of the page of
+by a shell, with job.pmt and what earlier parts left behind in the current directory; `pymemtrace` is short for
+`python -m pymemtrace`. `--terminal` at the end of the line (it is not passed on) gives the command a terminal; without
+it, the output goes to a pipe. What was there before is replaced; folders of this machine become /job and /usr.
+`machine` in the place of a command is the machine and the date. Of docs/reports.md the picture of the page of
 `flamegraph` is made, too.
 """
 
@@ -19,7 +20,6 @@ import os
 import platform
 import pty
 import re
-import shlex
 import shutil
 import struct
 import subprocess
@@ -37,6 +37,7 @@ COLUMNS = 120
 WINDOW = "1200,680"  # pixels, of a picture
 TIMEOUT = 60  # seconds
 PYMEMTRACE = (sys.executable, "-m", "pymemtrace")
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # `python` is the one that runs this
 
 
 def machine() -> str:
@@ -48,8 +49,9 @@ def machine() -> str:
 
 def in_pipe(command: list[str], folder: str) -> str:
     return subprocess.run(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT, check=True
-    ).stdout
+        command, cwd=folder, env={**os.environ, "PATH": PATH}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT, check=True,
+    ).stdout  # fmt: skip
 
 
 def in_terminal(command: list[str], folder: str) -> str:
@@ -57,7 +59,7 @@ def in_terminal(command: list[str], folder: str) -> str:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 50, COLUMNS, 0, 0))
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
-    environment.update(TERM="xterm", PYTHONIOENCODING="utf-8")
+    environment.update(PATH=PATH, TERM="xterm", PYTHONIOENCODING="utf-8")
     child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=theirs, env=environment)
     os.close(theirs)
     found = b""
@@ -100,15 +102,12 @@ def shown(what: str, folder: str) -> str:
     """The part of the page for what stands in its first line. Raises: CalledProcessError when a command fails."""
     if what == "machine":
         return machine()
-    words = shlex.split(what)
-    if words.pop(0) != "pymemtrace":
-        raise SystemExit(f"no part {what!r}: it is `machine`, or begins with `pymemtrace`")
-    terminal = words[-1:] == ["--terminal"]
-    arguments = words[:-1] if terminal else words
-    text = (in_terminal if terminal else in_pipe)([*PYMEMTRACE, *arguments], folder)
+    command = what.removesuffix(" --terminal")
+    command = re.sub(r"^pymemtrace\b", "python -m pymemtrace", command)
+    text = (in_terminal if what.endswith(" --terminal") else in_pipe)(["sh", "-c", command], folder)
     text = "\n".join(line.rstrip() for line in text.splitlines())
     text = text.replace(os.path.realpath(folder), "/job").replace(sys.base_prefix, "/usr")
-    return f"\n```console\n$ python -m pymemtrace {shlex.join(arguments)}\n{text}\n```\n\n"
+    return f"\n```console\n$ {command}\n{text}\n```\n\n"
 
 
 def main(path: Path) -> None:
