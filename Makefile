@@ -181,11 +181,12 @@ build/fuzz/make_seeds: tests/fuzz/make_seeds.c $(CORE_HEADERS) tests/fuzz/remain
 BIG_EVENTS ?= 1000000000
 BIG_RUNS ?= 3
 
-big: build/big/make_capture build/big/read_capture ## a capture of a billion events, read (BIG_EVENTS=20000000: of less)
+big: build/big/make_capture build/big/read_capture build $(VENV)/.dev ## a capture of a billion events, read (BIG_EVENTS=20000000: of less)
 	@trap 'rm -f build/big/big.pmt' EXIT && need=$$(($(BIG_EVENTS) / 500000 + 100)) && \
 	if [ "$$(df -Pm build/big | awk 'NR == 2 { print $$4 }')" -lt "$$need" ]; then \
 	    echo "build/big needs $$need MB of free disk"; exit 1; fi && \
-	build/big/make_capture build/big/big.pmt $(BIG_EVENTS) && build/big/read_capture build/big/big.pmt $(BIG_RUNS)
+	build/big/make_capture build/big/big.pmt $(BIG_EVENTS) && build/big/read_capture build/big/big.pmt $(BIG_RUNS) && \
+	$(PY) tests/big/reports.py build/big/big.pmt
 
 build/big/%: tests/big/%.c $(CORE_SOURCES) $(CORE_HEADERS) Makefile
 	@mkdir -p $(@D)

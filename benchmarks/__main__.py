@@ -210,13 +210,16 @@ def compare_command(args: argparse.Namespace) -> int:
 
 
 def docs_command(args: argparse.Namespace) -> int:
-    before = documents.PAGE.read_text(encoding="utf-8")
-    after = documents.fill(before, results.load_folder())
-    if args.check:
-        return int(before != after)
-    results.write(documents.PAGE, after)
-    print(f"{'written' if before != after else 'up to date'}: {documents.PAGE}", file=sys.stderr)
-    return 0
+    files, status = results.load_folder(), 0
+    for page in documents.PAGES:
+        before = page.read_text(encoding="utf-8")
+        after = documents.fill(before, files)
+        if args.check:
+            status |= int(before != after)
+        else:
+            results.write(page, after)
+            print(f"{'written' if before != after else 'up to date'}: {page}", file=sys.stderr)
+    return status
 
 
 def plot_command(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The generated parts of docs/performance.md, made of the results that are checked in.
+"""The generated parts of docs/performance.md and README.md, made of the results that are checked in.
 
 A part stands between two comments, the first of which names it; what is outside of them is written by hand:
 
@@ -15,14 +15,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import cases, modes, note, scaling
+from benchmarks import cases, modes, note, sampling, scaling
 from benchmarks.results import File
 from benchmarks.rounds import Measurement
 from benchmarks.summary import Summary, nanoseconds_each, ratio, summarise
 from benchmarks.tables import Table, factor, one_decimal
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
-PICTURE = PAGE.with_name("performance.svg")
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
+PICTURE = ROOT / "docs" / "performance.svg"
 PART = re.compile(
     r"(<!-- begin: (?P<name>[^>]+?)(?:, Python (?P<python>[0-9.]+))? -->\n)(?P<body>.*?)(<!-- end -->)", re.S
 )
@@ -39,6 +40,7 @@ OVERVIEW = (
     modes.CPROFILE,
     modes.TRACEMALLOC,
 )
+SHORT = ("untraced", modes.FLOOR, "rss", "threshold", "previous", modes.TEXT_NULL, modes.CAPTURE, modes.CPROFILE)
 
 
 def measured_on(found: Measurement) -> str:
@@ -140,15 +142,15 @@ def find(file: File, case: str, size: str, cpus: int = 0) -> Measurement | None:
     """With the engine that the recorder takes by itself: others are for the table of engines."""
     for found in file.measurements:
         wanted = (found.case, found.size, found.cpus) == (case, size, cpus) and modes.AUTO in found.engines()
-        if wanted and found.seconds(modes.UNTRACED):
+        if wanted and found.seconds(modes.UNTRACED) and any(modes.engine_of(name) for name in found.names()):
             return found
     return None
 
 
 def newest(files: Sequence[File], case: str, size: str, cpus: int = 0) -> Measurement | None:
-    """Of files that are sorted by date."""
+    """Of files that are sorted by date: of those with the most modes the newest."""
     every = [found for file in files if (found := find(file, case, size, cpus)) is not None]
-    return every[-1] if every else None
+    return max(reversed(every), key=lambda one: len(one.names()), default=None)
 
 
 def runs_of_cases(files: Sequence[File]) -> list[Measurement]:
@@ -205,6 +207,35 @@ def versions_part(files: Sequence[File]) -> str | None:
     return f"{side_by_side(found).markdown()}\n" if len(found) > 1 else None
 
 
+def short_part(files: Sequence[File]) -> str | None:
+    """The modes that matter most, on the oldest and the newest Python that were measured."""
+    names = sorted({file.python for file in files if file.python}, key=lambda name: [int(x) for x in name.split(".")])
+    each = {name: las([file for file in files if file.python == name]) for name in names}
+    found = {name: one for name, one in each.items() if one is not None and one.seconds(modes.FLOOR)}
+    if not found:
+        return None
+    ends = dict.fromkeys((next(iter(found)), list(found)[-1]))
+    rows = []
+    for mode in SHORT:
+        row = [modes.title(mode)]
+        for name in ends:
+            bare, own = least(found[name], modes.UNTRACED), least(found[name], mode)
+            if bare is None or own is None:
+                row += ["-", "-", "-"]
+                continue
+            row += [factor(own.least / bare.least), factor(own.median / bare.median)]
+            row.append(one_decimal(nanoseconds_each(own.least, bare.least, found[name].events)))
+        rows.append(tuple(row))
+    headers = [title for name in ends for title in (f"{name}: least", "median", "ns an event")]
+    table = Table(("time / untraced", *headers), tuple(rows))
+    return "\n\n".join([table.markdown(), *(measured_on(found[name]) for name in ends)]) + "\n"
+
+
+def sampling_part(files: Sequence[File]) -> str | None:
+    every = [one for file in files for one in file.measurements if any(one.seconds(name) for name in modes.SAMPLERS)]
+    return f"{sampling.table(every[-1]).markdown()}\n\n{measured_on(every[-1])}\n" if every else None
+
+
 def overview_part(files: Sequence[File]) -> str | None:
     found = runs_of_cases(files)
     if not found:
@@ -239,6 +270,8 @@ PARTS: dict[str, Callable[[Sequence[File]], str | None]] = {
     "table of engines": engines_part,
     "table of all cases": overview_part,
     "table of scaling": scaling_part,
+    "table of the sampler": sampling_part,
+    "short table": short_part,
 }
 
 

@@ -75,6 +75,6 @@ def load(path: Path) -> File:
 
 
 def load_folder(folder: Path = FOLDER) -> list[File]:
-    """The files of `run` and `scaling` in a folder, oldest first. Raises: ValueError."""
+    """The files of `run` and `scaling` in a folder, oldest first; other machines' in `other`. Raises: ValueError."""
     paths = [path for path in folder.glob("*.json") if path.name.startswith(("run", "scaling"))]
     return sorted((load(path) for path in paths), key=lambda file: (file.date, file.name))

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Builds the project for one Python of the root that make_root.sh made, and runs the tests there.
+# Builds the project for one Python of the root that make_root.sh made, and runs the tests there, or another module.
 #
 #   run.sh ROOT PYTHON [PYTEST OPTIONS]        PYTHON: python3.14, python3.14d (the debug build), ...
+#   MODULE=benchmarks run.sh ROOT PYTHON run --rounds 9 --results       what it writes stays in ROOT/project-PYTHON
 #
 # Mounts are made in a namespace of their own and end with it.
 set -eu
@@ -30,7 +31,7 @@ mkdir "$root$project"
     --exclude='*.egg-info' .) | tar -C "$root$project" -xf -
 
 exec chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 TERM=dumb \
-    PIP_INDEX_URL="${PIP_INDEX_URL:-}" PIP_CERT=$certificates PYTHONDONTWRITEBYTECODE=1 \
+    MODULE="${MODULE:-}" PIP_INDEX_URL="${PIP_INDEX_URL:-}" PIP_CERT=$certificates PYTHONDONTWRITEBYTECODE=1 \
     /bin/sh -euc '
         project=$1 python=$2
         shift 2
@@ -48,5 +49,6 @@ exec chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/local/bin:/usr/bin:/bin
         "$venv/bin/python" -VV
         "$venv/bin/pip" install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
         PYMEMTRACE_WERROR=1 "$venv/bin/python" setup.py --quiet build_ext --inplace
+        [ -z "$MODULE" ] || exec "$venv/bin/python" -m "$MODULE" "$@"
         exec "$venv/bin/python" -m pytest -p no:cacheprovider "$@"
     ' sh "$project" "$python" "$@"
