@@ -163,7 +163,7 @@ def test_every_public_name_is_described(name):
 
 # --- the reports -----------------------------------------------------------------------------------------------------
 
-PART = re.compile(r"<!-- begin: pymemtrace (?P<what>.*?)(?: --terminal)? -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
+PART = re.compile(r"<!-- begin: (?P<what>(?!machine).*?)(?: --terminal)? -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
 
 
 def test_the_examples_of_reports_are_made_by_their_commands(tmp_path):
