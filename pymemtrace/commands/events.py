@@ -45,18 +45,16 @@ exit status: 0; 2 when a FILE cannot be read (the others are printed) or PATH ca
 Read more: docs/log-format.md.
 """
 
-FLAGS = {"-f": "force", "--force": "force", "--no-comments": "no-comments", "-h": "help", "--help": "help"}
+FLAGS = {"-f": "force", "--force": "force", "--no-comments": "no-comments"}
 VALUED = {"--log": "log", "--threshold": "threshold", "-o": "output", "--output": "output"}
 
 
 def main(argv: list[str]) -> int:
     """Print to stdout or into a file. Returns the exit status. Raises: CommandError."""
-    values, paths = options.parse_mixed(argv, FLAGS, VALUED)
-    if "help" in values:
-        sys.stdout.write(HELP)
+    found = files.asked(argv, HELP, flags=FLAGS, valued=VALUED)
+    if found is None:
         return 0
-    if not paths:
-        raise CommandError("no file given: name a capture, a text log, or a directory of them")
+    values, paths = found
     log, size = values.get("log"), values.get("threshold")
     if log is not None:
         options.choice("--log", log, LOGS)

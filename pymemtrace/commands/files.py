@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -142,18 +142,32 @@ def _undo(written: str, fresh: bool) -> None:
         os.truncate(written, 0)
 
 
-def with_each(who: str, argv: list[str], text: str, do: Callable[[str], None]) -> int:
-    """A command for files, with no option but --help, which prints `text`: its exit status. Raises: CommandError."""
-    paths = named(argv, text, "a capture or a text log")
-    return quietly(lambda: each(who, paths, do))
+RECORDINGS = "a capture, a text log, or a directory of them"
+HELP = {"-h": "help", "--help": "help"}
 
 
-def named(argv: list[str], text: str, what: str) -> list[str]:
-    """The files of a command with no option but --help, which prints `text`: none then. Raises: CommandError."""
-    values, paths = options.parse_mixed(argv, {"-h": "help", "--help": "help"}, {})
+def asked(
+    argv: list[str],
+    text: str,
+    what: str = RECORDINGS,
+    flags: Mapping[str, str] | None = None,
+    valued: Mapping[str, str] | None = None,
+) -> tuple[dict[str, str], list[str]] | None:
+    """Options and files of a command line; None: it asked for help, which was printed: `text`.
+
+    flags, valued: the options beside --help, as options.parse has them. Raises: CommandError, also when no file
+    is named: name `what`.
+    """
+    values, paths = options.parse_mixed(argv, {**HELP, **(flags or {})}, dict(valued or {}))
     if "help" in values:
         sys.stdout.write(text)
-        return []
+        return None
     if not paths:
         raise CommandError(f"no file given: name {what}")
-    return paths
+    return values, paths
+
+
+def with_each(who: str, argv: list[str], text: str, do: Callable[[str], None]) -> int:
+    """A command for files, with no option but --help, which prints `text`: its exit status. Raises: CommandError."""
+    found = asked(argv, text, "a capture or a text log")
+    return 0 if found is None else quietly(lambda: each(who, found[1], do))

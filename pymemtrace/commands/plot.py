@@ -10,7 +10,7 @@ from typing import IO
 from ..errors import CommandError
 from ..reader import Capture, read, read_samples
 from ..reporters import curves, plot, printable
-from . import files, options
+from . import files
 
 FORMS = ("svg", "png")
 STEPS = 2000  # of a capture, a change of RSS is drawn when it is at least this part of the peak: less is no pixel
@@ -47,18 +47,16 @@ exit status: 0; 2 when a FILE cannot be read (the others are drawn), or PATH can
 Read more: docs/samples.md.
 """
 
-FLAGS = {"-f": "force", "--force": "force", "-h": "help", "--help": "help"}
+FLAGS = {"-f": "force", "--force": "force"}
 VALUED = {"-o": "output", "--output": "output"}
 
 
 def main(argv: list[str]) -> int:
     """Write the picture; its path on stderr. Returns the exit status. Raises: CommandError."""
-    values, paths = options.parse_mixed(argv, FLAGS, VALUED)
-    if "help" in values:
-        sys.stdout.write(HELP)
+    asked = files.asked(argv, HELP, "a file of samples, a capture or a text log", FLAGS, VALUED)
+    if asked is None:
         return 0
-    if not paths:
-        raise CommandError("no file given: name a file of samples, a capture or a text log")
+    values, paths = asked
     output = values.get("output")
     if output is None:
         output = f"{os.path.splitext(paths[0])[0]}.svg"

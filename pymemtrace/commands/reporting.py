@@ -89,16 +89,15 @@ def parse(
     flags, valued: of the command itself, as options.parse has them. Raises: CommandError.
     """
     known = {f"--{name}": name for name in USED if getattr(uses, name) not in (None, False)}
-    values, paths = options.parse_mixed(
+    found = files.asked(
         argv,
-        {"-f": "force", "--force": "force", "-h": "help", "--help": "help", **(flags or {})},
-        {"-o": "output", "--output": "output", **known, **(valued or {})},
+        text,
+        flags={"-f": "force", "--force": "force", **(flags or {})},
+        valued={"-o": "output", "--output": "output", **known, **(valued or {})},
     )
-    if "help" in values:
-        sys.stdout.write(text)
+    if found is None:
         return None
-    if not paths:
-        raise CommandError("no file given: name a capture, a text log, or a directory of them")
+    values, paths = found
     for name, allowed in (("by", BY), ("measure", MEASURES), ("sort", SORTS)):
         if name in values:
             options.choice(f"--{name}", values[name], allowed)

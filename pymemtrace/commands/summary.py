@@ -43,8 +43,8 @@ exit status: 0; 2 when a file cannot be read: the others are shown. Read more: d
 
 def main(argv: list[str]) -> int:
     """Print to stdout. Returns the exit status. Raises: CommandError."""
-    paths = files.named(argv, HELP, "a capture, a text log, or a directory of them")
-    return files.quietly(lambda: _show(paths)) if paths else 0
+    found = files.asked(argv, HELP)
+    return 0 if found is None else files.quietly(lambda: _show(found[1]))
 
 
 def _show(paths: list[str]) -> int:
