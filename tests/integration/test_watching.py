@@ -75,7 +75,9 @@ def test_a_process_until_it_ends(tmp_path: Path) -> None:
 def test_a_signal_ends_the_watch_and_not_the_process(tmp_path: Path, sleeper: Any, number: int) -> None:
     # GIVEN
     command = [sys.executable, "-m", "pymemtrace", "sample", "--pid", str(sleeper.pid), "-i", "0.05", "-o", "x.rss"]
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background has it ignored
     watch = subprocess.Popen(command, cwd=tmp_path, env=child.environment(), stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, ignored)
     wait_for(lambda: (tmp_path / "x.rss").exists() and len(sample_files.read(tmp_path / "x.rss")) >= 3)
     # WHEN
     watch.send_signal(number)
