@@ -679,7 +679,8 @@ def test_events_of_what_is_being_written(tmp_path: Path) -> None:
     path = tmp_path / "alive.pmt"
     source = (
         f"import os, pymemtrace, signal\nwith pymemtrace.trace({str(path)!r}):\n"
-        "    for n in range(30_000): abs(n)\n    os.kill(os.getpid(), signal.SIGSTOP)\n"
+        f"    while os.stat({str(path)!r}).st_size < 20_000:\n        for n in range(30_000): abs(n)\n"
+        "    os.kill(os.getpid(), signal.SIGSTOP)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", source], env=child.environment(), cwd=tmp_path)
     try:
