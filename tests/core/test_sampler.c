@@ -134,9 +134,12 @@ static void both_ways_say_the_same(void)
 {
     pmt_usage_files f;
     pmt_usage whole, cheap;
-    status_of("VmSize:"); /* stdio has what it needs */
     CHECK_INT(pmt_usage_open(&f, false), 0);
-    CHECK_INT(pmt_usage_read(&f, &whole, true), 0);
+    for (int i = 0; i < 2; i++) { /* once before it counts: pages of the program's own code come at their first use */
+        status_of("VmSize:");
+        CHECK_INT(pmt_usage_read(&f, &cheap, false), 0);
+        CHECK_INT(pmt_usage_read(&f, &whole, true), 0);
+    }
     for (int i = 0; i < 3; i++) {
         CHECK_INT(pmt_usage_read(&f, &cheap, false), 0);
         CHECK_INT(cheap.vms, whole.vms);
