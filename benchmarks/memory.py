@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -13,7 +12,7 @@ from typing import Any
 
 from benchmarks import environment
 from benchmarks.progress import Progress
-from benchmarks.rounds import ROOT, child_environment
+from benchmarks.rounds import ROOT, run_child
 from benchmarks.tables import Table, Target, environment_table, target_table
 
 TIMEOUT = 1800.0  # seconds for one process
@@ -116,23 +115,12 @@ def child(what: str, total: int, log: str) -> list[Mark]:
     return marks
 
 
-def run_child(what: str, total: int, log: str, folder: Path) -> list[Mark]:
+def marks_of(what: str, total: int, log: str, folder: Path) -> list[Mark]:
     """Raises: RuntimeError with what the process said on stderr, if it fails."""
-    command = [sys.executable, "-m", "benchmarks.memory", what, str(total), log]
     extra = {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=child_environment(extra),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"{what} with log={log} ended with {done.returncode}:\n{done.stderr}")
-    return [Mark(**mark) for mark in json.loads(done.stdout)]
+    arguments = ["-m", "benchmarks.memory", what, str(total), log]
+    said = run_child(arguments, f"{what} with log={log}", TIMEOUT, folder=folder, extra=extra)
+    return [Mark(**mark) for mark in json.loads(said)]
 
 
 def measure(events: int, functions: int, folder: Path) -> Memory:
@@ -143,7 +131,7 @@ def measure(events: int, functions: int, folder: Path) -> Memory:
     for what, total, log in jobs:
         title = f"{what}, log {log}"
         progress.say(title)
-        found.marks[title] = run_child(what, total, log, folder)
+        found.marks[title] = marks_of(what, total, log, folder)
     progress.done()
     return found
 

@@ -6,14 +6,12 @@ Each is a run of its own with the sampler beside it. What the recorder logged is
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.progress import Progress
-from benchmarks.rounds import ROOT, child_environment
+from benchmarks.rounds import ROOT, run_child
 
 EXAMPLE = ROOT / "examples" / "las_to_html"
 FOLDER = ROOT / "docs" / "plots"
@@ -61,15 +59,15 @@ def draw(folder: Path, output: Path = FOLDER, size: str = SIZE, wanted: Sequence
         raise ValueError(f"{folder}: the log of every event may take {LOG_BYTES:,d} bytes, {free:,d} are free")
     for path in EXAMPLE.glob("*.py"):
         shutil.copy(path, folder)
-    _run([sys.executable, "generate.py", "logs", "--size", size, "--seed", "1"], folder)
+    _run(["generate.py", "logs", "--size", size, "--seed", "1"], folder)
     output.mkdir(parents=True, exist_ok=True)
-    _run([sys.executable, "las_to_html.py", "logs", "pages"], folder)  # compiles, and fills the page cache
+    _run(["las_to_html.py", "logs", "pages"], folder)  # compiles, and fills the page cache
     done = []
     progress = Progress(len(wanted))
     for picture in wanted:
         progress.say(picture.name)
         for arguments in commands(picture):
-            _run([sys.executable, "-m", "pymemtrace", *arguments], folder)
+            _run(["-m", "pymemtrace", *arguments], folder)
         drawn = output / f"{picture.name}.svg"
         shutil.copy(folder / drawn.name, drawn)
         done.append(drawn)
@@ -80,17 +78,7 @@ def draw(folder: Path, output: Path = FOLDER, size: str = SIZE, wanted: Sequence
     return done
 
 
-def _run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        # Modules are compiled once, by the run that is not drawn: "" is as if it were not set.
-        env=child_environment({"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command[1:])} ended with {done.returncode}:\n{done.stderr}")
+def _run(arguments: list[str], folder: Path) -> None:
+    # Modules are compiled once, by the run that is not drawn: "" is as if it were not set.
+    extra = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
+    run_child(arguments, " ".join(arguments), TIMEOUT, folder=folder, extra=extra)

@@ -126,33 +126,41 @@ def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PYTHONHASHSEED": "0", **extra}
 
 
+def run_child(
+    arguments: Sequence[str], what: str, timeout: float, *, folder: Path = ROOT, extra: Mapping[str, str] | None = None
+) -> str:
+    """Stdout of this Python with these arguments. Raises: RuntimeError with `what` it was and said, if it fails."""
+    try:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=folder,
+            env=child_environment(extra or {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"{what} did not end within {error.timeout:.0f} seconds") from None
+    if done.returncode != 0:
+        raise RuntimeError(f"{what} ended with {done.returncode}:\n{done.stderr}")
+    return done.stdout
+
+
 def run_once(case: str, mode: modes.Mode | str, place: Place, number: int, cpus: int, events: int = 0) -> Run:
     """One process, in a mode or to "count" or to "write". Raises: RuntimeError with what it said, if it fails."""
     name, extra = (mode, {}) if isinstance(mode, str) else (mode.name, mode.environment)
     shutil.rmtree(place.scratch, ignore_errors=True)
     place.scratch.mkdir(parents=True)
-    command = [sys.executable, "-m", "benchmarks.run_one", case, name]
-    command += [str(place.data), str(place.scratch), str(place.log), str(place.library), str(cpus)]
+    arguments = ["-m", "benchmarks.run_one", case, name]
+    arguments += [str(place.data), str(place.scratch), str(place.log), str(place.library), str(cpus)]
     before = os.times()
     begin = time.perf_counter()
-    try:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=child_environment(extra),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT + events * TIMEOUT_EVENT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise RuntimeError(f"{case} in mode {name} did not end within {error.timeout:.0f} seconds") from None
+    said = run_child(arguments, f"{case} in mode {name}", TIMEOUT + events * TIMEOUT_EVENT, extra=extra)
     whole = time.perf_counter() - begin
     after = os.times()
-    if done.returncode != 0:
-        raise RuntimeError(f"{case} in mode {name} ended with {done.returncode}:\n{done.stderr}")
-    result = json.loads(done.stdout)
+    result = json.loads(said)
     return Run(
         round=number,
         mode=name,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 from benchmarks import environment
 from benchmarks.progress import Progress
-from benchmarks.rounds import ROOT, child_environment
+from benchmarks.rounds import run_child
 from benchmarks.summary import summarise
 from benchmarks.tables import Table, Target, environment_table, target_table
 
@@ -80,20 +78,8 @@ class Startup:
 def timed(arguments: list[str]) -> tuple[float, str]:
     """Seconds of a whole process of this Python, and its stdout. Raises: RuntimeError if it fails."""
     begin = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=child_environment({}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    seconds = time.perf_counter() - begin
-    if done.returncode != 0:
-        raise RuntimeError(f"{arguments} ended with {done.returncode}:\n{done.stderr}")
-    return seconds, done.stdout
+    said = run_child(arguments, f"{arguments}", TIMEOUT)
+    return time.perf_counter() - begin, said
 
 
 def first_rss(log: Path) -> tuple[int, int]:

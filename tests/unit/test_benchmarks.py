@@ -521,6 +521,24 @@ def test_a_newer_file_with_other_engines_does_not_replace_the_main_table():
     assert of_engines is not None and "| RSS at every event | x8.00 | x9.00 |" in of_engines
 
 
+def test_a_newer_file_with_fewer_modes_does_not_replace_the_main_table():
+    size = cases.load("las_to_html").FULL
+    fewer = checked_in("run-text_b.json", measurement(size=size, untraced=[1.0], text_file=[7.0]))
+    part = documents.PARTS["table of las_to_html"]
+    main = part([las_file("3.11", 2.5), fewer])
+    assert main is not None and "| RSS at every event | x2.50 |" in main
+    # but of as many modes the newer is taken
+    main = part([las_file("3.11", 2.5), las_file("3.11", 3.5)])
+    assert main is not None and "| RSS at every event | x3.50 |" in main
+
+
+def test_a_file_of_the_sampler_alone_is_no_main_table():
+    found = measurement(size=cases.load("las_to_html").FULL, untraced=[1.0], imported=[1.1], sample_1ms=[1.2])
+    files = [checked_in("run-sampler_a.json", found)]
+    assert documents.PARTS["table of las_to_html"](files) is None
+    assert documents.PARTS["table of the sampler"](files) is not None
+
+
 def test_a_part_that_there_is_none_of():
     with pytest.raises(ValueError, match="no part 'nonsense'"):
         documents.fill("<!-- begin: nonsense -->\n<!-- end -->", [])
