@@ -103,7 +103,7 @@ def test_ticks_do_not_drift(run_child: RunChild, tmp_path: Path) -> None:
 
 
 def test_the_gil_is_held(run_child: RunChild, tmp_path: Path) -> None:
-    """A C call that keeps the GIL for two seconds. Measured on an idle machine, no tick is late by more than 1 ms; here
+    """A C call that keeps the GIL for two seconds. Measured on an idle machine, no tick is late by more than 5 ms; here
     the limit is what tells it from a thread that waits for the GIL.
     """
     held = 2.0
