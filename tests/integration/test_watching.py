@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def sample(folder: Path, *args: object, expect: int | None = 0, timeout: float =
 
 def program(folder: Path, source: str) -> Path:
     path = folder / "program.py"
-    path.write_text(source, "utf-8")
+    path.write_text(textwrap.dedent(source), "utf-8")
     return path
 
 
@@ -341,10 +342,28 @@ for batch in range(50):
 
 def test_children_that_are_not_waited_for(tmp_path: Path) -> None:
     """A zombie ends once, not at every look."""
+    # They end when each has been seen to begin; then there are ten more looks at what is left of them.
     program(
         tmp_path,
-        "import os, time\nfor _ in range(5):\n    if os.fork() == 0:\n        time.sleep(0.2)\n        os._exit(0)\n"
-        "time.sleep(1)",
+        """
+        import os, time
+
+        def wait(what, many):
+            until = time.monotonic() + 60
+            while open("x.rss").read().count(what) < many and time.monotonic() < until:
+                time.sleep(0.01)
+
+        reading, writing = os.pipe()
+        for _ in range(5):
+            if os.fork() == 0:
+                os.close(writing)
+                os.read(reading, 1)
+                os._exit(0)
+        wait('"began"', 6)
+        os.close(writing)
+        wait('"ended"', 5)
+        wait('"rss"', open("x.rss").read().count('"rss"') + 10)
+        """,
     )
     sample(tmp_path, "--tree", "-i", "0.05", "-o", "x.rss", "program.py")
     lines = sample_files.read(tmp_path / "x.rss")
