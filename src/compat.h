@@ -168,11 +168,11 @@ static inline void pmt_gc_release(int was_on)
 }
 #endif
 
-/* 3.12: the value of an int of one digit without a call; of a larger one it is meaningless. */
+/* 3.12: an offset is an int of one digit and not negative, so its value is the digit; of another int it is meaningless. */
 #if PY_VERSION_HEX >= 0x030C0000
 static inline int pmt_small_int(PyObject *n)
 {
-    return (int)PyUnstable_Long_CompactValue((PyLongObject *)n);
+    return (int)((PyLongObject *)n)->long_value.ob_digit[0];
 }
 #else
 static inline int pmt_small_int(PyObject *n)

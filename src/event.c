@@ -27,7 +27,7 @@ static void leave(pmt_recorder *r, pmt_mark mark)
     }
 }
 
-void pmt_event_special(pmt_recorder *r, pmt_mark mark, pmt_kind kind)
+static void special(pmt_recorder *r, pmt_mark mark, pmt_kind kind) /* of a marked function, after it was recorded */
 {
     if (mark == PMT_MARK_SPAWN) {
         pmt_spawning = kind == PMT_C_CALL ? r->generation : 0;
@@ -45,18 +45,14 @@ void pmt_event_special(pmt_recorder *r, pmt_mark mark, pmt_kind kind)
 }
 
 /* An event while not plainly running. false: it is not recorded. */
-bool pmt_event_attend(pmt_recorder *r, uint64_t now, pmt_kind kind, const PyMethodDef *def)
+static bool attend(pmt_recorder *r, pmt_mark mark, pmt_kind kind, uint64_t now)
 {
-    if (r->state == PMT_FAILED && kind == PMT_C_CALL) {
-        pmt_mark mark = pmt_mark_of(def);
-        if (mark == PMT_MARK_EXIT || mark == PMT_MARK_EXEC) {
-            leave(r, mark); /* what was recorded before is to be in the file */
-        }
+    if (r->state == PMT_FAILED && kind == PMT_C_CALL && (mark == PMT_MARK_EXIT || mark == PMT_MARK_EXEC)) {
+        leave(r, mark); /* what was recorded before is to be in the file */
     }
     if (r->state != PMT_PARKED) {
         return false;
     }
-    pmt_mark mark = kind >= PMT_C_CALL ? pmt_mark_of(def) : PMT_MARK_NONE;
     bool back = (kind == PMT_C_RETURN || kind == PMT_C_EXCEPT) && mark >= PMT_MARK_EXEC && mark <= PMT_MARK_ALONE;
     if (back || (r->parked_at != 0 && now - r->parked_at > PARKED_AGAIN)) {
         for (pmt_recorder *each = r; each != NULL; each = each->outer) {
@@ -69,17 +65,17 @@ bool pmt_event_attend(pmt_recorder *r, uint64_t now, pmt_kind kind, const PyMeth
     return r->state == PMT_RUNNING || r->state == PMT_PARKED;
 }
 
-void pmt_event_charge(pmt_recorder *r, pmt_thread *t, pmt_place place, pmt_kind kind, const PyMethodDef *def,
+void pmt_event_charge(pmt_recorder *r, pmt_thread *t, const pmt_place *place, pmt_kind kind, const PyMethodDef *def,
                       const pmt_change *change)
 {
     int gc = pmt_gc_hold();
-    PyFrameObject *frame = place.frame != NULL ? place.frame : PyEval_GetFrame(), *caller = NULL;
+    PyFrameObject *frame = place->frame != NULL ? place->frame : PyEval_GetFrame(), *caller = NULL;
     uint32_t site = 0;
     if (kind == PMT_C_RETURN || kind == PMT_C_EXCEPT) {
-        site = pmt_site_of(r, place, kind, def);
+        site = pmt_site_of(r, *place, kind, def);
     }
     else if (kind != PMT_CALL) {
-        site = pmt_site_charged(r, place);
+        site = pmt_site_charged(r, *place);
     }
     else if (frame != NULL && (caller = PyFrame_GetBack(frame)) != NULL) { /* else the interpreter, before a first frame */
         site = pmt_site_charged(r, pmt_place_of(caller));
@@ -107,3 +103,23 @@ void pmt_event_charge(pmt_recorder *r, pmt_thread *t, pmt_place place, pmt_kind 
     pmt_gc_release(gc);
 }
 
+
+void pmt_event_odd(pmt_recorder *r, const pmt_place *place, pmt_kind kind, const PyMethodDef *def, uint64_t now)
+{
+    if (!PyCode_Check(place->code)) {
+        return;
+    }
+    pmt_mark mark = kind >= PMT_C_CALL ? pmt_mark_of(def) : PMT_MARK_NONE;
+    if ((r->state != PMT_RUNNING && !attend(r, mark, kind, now)) || mark == PMT_MARK_OWN || pmt_is_hidden(place->code)) {
+        return;
+    }
+    if (r->options.compute == PMT_COMPUTE_NOTHING) {
+        r->events++;
+    }
+    else {
+        pmt_event_record(r, *place, kind, def, now, 0, r->options.compute, r->options.log);
+    }
+    if (mark != PMT_MARK_NONE) {
+        special(r, mark, kind);
+    }
+}

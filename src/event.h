@@ -2,8 +2,9 @@
  * to record, so that a way pays for nothing that it does not need. Under the GIL.
  *
  * DESIGN: order within an event: clock first (what the tracer itself does then counts into the next interval, which
- * opens the gate), special functions, thread, gate, filter, ring. With a filter, the site is only asked for when a row is
- * due or RSS changed. */
+ * opens the gate), special functions, thread, gate, filter, ring. Where each event has a site, the expected one comes
+ * before all that: four in five are it, and it vouches for the rest. With a filter, the site is only asked for when a
+ * row is due or RSS changed. */
 #ifndef PMT_EVENT_H
 #define PMT_EVENT_H
 
@@ -35,10 +36,10 @@ static inline pmt_way pmt_way_of(const pmt_recorder *r)
                                                      : by_log[r->options.log];
 }
 
-/* What is rare, out of line. */
-void pmt_event_special(pmt_recorder *r, pmt_mark mark, pmt_kind kind); /* of a marked function, after it was recorded */
-bool pmt_event_attend(pmt_recorder *r, uint64_t now, pmt_kind kind, const PyMethodDef *def); /* not plainly running */
-void pmt_event_charge(pmt_recorder *r, pmt_thread *t, pmt_place place, pmt_kind kind, const PyMethodDef *def,
+#define PMT_SITE_EACH(log) ((log) == PMT_LOG_ALL || (log) == PMT_LOG_PREVIOUS) /* does each event need its site? */
+
+/* Out of line: to whom a change of RSS or the peak goes. */
+void pmt_event_charge(pmt_recorder *r, pmt_thread *t, const pmt_place *place, pmt_kind kind, const PyMethodDef *def,
                       const pmt_change *change);
 
 PMT_INLINE void pmt_event_row(pmt_recorder *r, pmt_thread *t, uint32_t site, uint64_t now)
@@ -64,14 +65,13 @@ PMT_INLINE void pmt_event_previous(pmt_recorder *r, pmt_thread *t, uint32_t site
 }
 
 PMT_INLINE void pmt_event_record(pmt_recorder *r, pmt_place place, pmt_kind kind, const PyMethodDef *def,
-                                 uint64_t now, const pmt_compute compute, const pmt_log log)
+                                 uint64_t now, uint32_t site, const pmt_compute compute, const pmt_log log)
 {
     pmt_thread *t = pmt_thread_of(r);
     if (__builtin_expect(t == NULL, 0)) {
         return;
     }
     r->events++;
-    uint32_t site = 0;
     bool far = log == PMT_LOG_PREVIOUS && r->options.threshold == 0; /* 0 is every event, also where nothing was read */
     pmt_gate_answer answer = pmt_gate_ask(&r->gate, now, t->last);
     if (__builtin_expect(answer == PMT_GATE_SKIP, 1)) {
@@ -83,11 +83,11 @@ PMT_INLINE void pmt_event_record(pmt_recorder *r, pmt_place place, pmt_kind kind
             return;
         }
         if (compute == PMT_COMPUTE_ALL && (change.program != 0 || change.peak != 0)) {
-            pmt_event_charge(r, t, place, kind, def, &change);
+            pmt_event_charge(r, t, &(pmt_place){place.frame, place.code, place.offset}, kind, def, &change);
         }
         far = pmt_filter_far(&r->filter, r->events - 1, r->rss_now);
     }
-    if (log == PMT_LOG_ALL || log == PMT_LOG_PREVIOUS || (log == PMT_LOG_THRESHOLD && far)) {
+    if (site == 0 && (PMT_SITE_EACH(log) || (log == PMT_LOG_THRESHOLD && far))) {
         site = pmt_site_of(r, place, kind, def);
         if (__builtin_expect(site == 0, 0)) {
             return; /* no memory: r has failed */
@@ -107,7 +107,10 @@ PMT_INLINE void pmt_event_record(pmt_recorder *r, pmt_place place, pmt_kind kind
     }
 }
 
-/* def: of the C function, for C events. */
+/* An event that may be hidden, of a special function, or not while plainly running: likewise, asking all that. */
+void pmt_event_odd(pmt_recorder *r, const pmt_place *place, pmt_kind kind, const PyMethodDef *def, uint64_t now);
+
+/* def: of the C function, for C events. place.code may be any object: what is no code object makes no event. */
 PMT_INLINE void pmt_on_event(pmt_place place, pmt_kind kind, const PyMethodDef *def, const pmt_compute compute,
                              const pmt_log log)
 {
@@ -116,21 +119,20 @@ PMT_INLINE void pmt_on_event(pmt_place place, pmt_kind kind, const PyMethodDef *
         return;
     }
     uint64_t now = compute == PMT_COMPUTE_NOTHING ? 0 : pmt_clock_ticks(&r->clock);
-    if (__builtin_expect(r->state != PMT_RUNNING, 0) && !pmt_event_attend(r, now, kind, def)) {
-        return;
+    uint32_t site = 0;
+    bool plain = __builtin_expect(r->state == PMT_RUNNING, 1);
+    if (plain && (!PMT_SITE_EACH(log) || __builtin_expect((site = pmt_site_expected(r, place, kind, def)) == 0, 0))) {
+        plain = (place.frame != NULL || PyCode_Check(place.code)) && !pmt_may_be_hidden(place.code) &&
+                (kind < PMT_C_CALL || !pmt_may_be_marked(def));
     }
-    pmt_mark mark = kind >= PMT_C_CALL ? pmt_mark_of(def) : PMT_MARK_NONE;
-    if (__builtin_expect(mark == PMT_MARK_OWN, 0) || pmt_is_hidden(place.code)) {
-        return;
+    if (__builtin_expect(!plain, 0)) {
+        pmt_event_odd(r, &(pmt_place){place.frame, place.code, place.offset}, kind, def, now);
     }
-    if (compute == PMT_COMPUTE_NOTHING) {
+    else if (compute == PMT_COMPUTE_NOTHING) {
         r->events++;
     }
     else {
-        pmt_event_record(r, place, kind, def, now, compute, log);
-    }
-    if (__builtin_expect(mark != PMT_MARK_NONE, 0)) {
-        pmt_event_special(r, mark, kind);
+        pmt_event_record(r, place, kind, def, now, site, compute, log);
     }
 }
 

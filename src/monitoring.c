@@ -1,8 +1,8 @@
 /* DESIGN: the engine on sys.monitoring, Python 3.12 on. CPython hands over the code object and the offset, so no frame
  * object is made for an event: half the cost of the profile function.
  *
- * One object for each event, with a vectorcall function of our own, which knows its kind. The way to record is in that
- * function: to change it is to change a pointer. What is called, and whether it counts as a C function, follows
+ * One object for each event, which knows its kind, with a vectorcall function of our own. The way to record and the
+ * arguments of the event are in that function: to change the way is to change a pointer. What is called, and whether it counts as a C function, follows
  * CPython's own profile function on sys.monitoring, so that both engines tell the same events. */
 #include "event.h"
 
@@ -16,26 +16,39 @@ typedef struct receiver {
     PyObject_HEAD
     vectorcallfunc call;
     pmt_kind kind;
-    bool by_frame; /* where an exception leaves a frame, the offset given is a handler's; the frame has the true line */
 } receiver;
+
+typedef enum group { OF_PYTHON, OF_UNWIND, OF_C, GROUPS } group; /* what an event is of */
 
 static const struct {
     const char *event;
     pmt_kind kind;
-    bool by_frame;
-} events[] = {{"PY_START", PMT_CALL, false},    {"PY_RESUME", PMT_CALL, false},    {"PY_THROW", PMT_CALL, false},
-              {"PY_RETURN", PMT_RETURN, false}, {"PY_YIELD", PMT_RETURN, false},   {"PY_UNWIND", PMT_RETURN, true},
-              {"CALL", PMT_C_CALL, false},      {"C_RETURN", PMT_C_RETURN, false}, {"C_RAISE", PMT_C_EXCEPT, false}};
+    group of;
+} events[] = {{"PY_START", PMT_CALL, OF_PYTHON},    {"PY_RESUME", PMT_CALL, OF_PYTHON}, {"PY_THROW", PMT_CALL, OF_PYTHON},
+              {"PY_RETURN", PMT_RETURN, OF_PYTHON}, {"PY_YIELD", PMT_RETURN, OF_PYTHON}, {"PY_UNWIND", PMT_RETURN, OF_UNWIND},
+              {"CALL", PMT_C_CALL, OF_C},           {"C_RETURN", PMT_C_RETURN, OF_C},   {"C_RAISE", PMT_C_EXCEPT, OF_C}};
 #define EVENTS (sizeof events / sizeof *events)
 
 static PyObject *receivers[EVENTS]; /* made once, for the process's life */
 static PyObject *missing;           /* sys.monitoring.MISSING: there is no first argument */
 static long tool = -1;              /* the id that is ours while installed */
 
-/* The C function that a CALL, C_RETURN or C_RAISE is about; NULL: another callable, which makes no C event. */
+/* The C function that a CALL, C_RETURN or C_RAISE is about; NULL: another callable, which makes no C event. Exact types
+ * come first: they are nearly all, and a look at the base classes costs more than the rest. */
+static __attribute__((noinline)) const PyMethodDef *unusual_c_function(PyObject *callable, PyObject *first)
+{
+    if (Py_IS_TYPE(callable, &PyMethodDescr_Type)) {
+        bool bound = PyObject_TypeCheck(first, ((PyDescrObject *)callable)->d_type);
+        return bound ? ((PyMethodDescrObject *)callable)->d_method : NULL;
+    }
+    if (PMT_BOUND_IN_CALL && PyMethod_Check(callable)) { /* types.MethodType(len, x) */
+        callable = PyMethod_GET_FUNCTION(callable);
+    }
+    return PyCFunction_Check(callable) ? pmt_c_function(callable) : NULL; /* PyCMethod */
+}
+
 static inline const PyMethodDef *c_function(PyObject *callable, PyObject *first)
 {
-    /* Exact types first: they are nearly all, and a look at the base classes costs more than the rest. */
     if (Py_IS_TYPE(callable, &PyFunction_Type)) {
         return NULL;
     }
@@ -43,34 +56,41 @@ static inline const PyMethodDef *c_function(PyObject *callable, PyObject *first)
         return pmt_c_function(callable);
     }
     if (Py_IS_TYPE(callable, &PyMethodDescr_Type)) { /* str.upper(x): an event only if it could be bound to x */
-        bool bound = first != missing && PyObject_TypeCheck(first, ((PyDescrObject *)callable)->d_type);
-        return bound ? ((PyMethodDescrObject *)callable)->d_method : NULL;
+        if (first == missing) {
+            return NULL;
+        }
+        if (Py_IS_TYPE(first, ((PyDescrObject *)callable)->d_type)) {
+            return ((PyMethodDescrObject *)callable)->d_method;
+        }
     }
-    if (PMT_BOUND_IN_CALL && PyMethod_Check(callable) && PyCFunction_Check(PyMethod_GET_FUNCTION(callable))) {
-        return pmt_c_function(PyMethod_GET_FUNCTION(callable)); /* types.MethodType(len, x) */
-    }
-    return PyCFunction_Check(callable) ? pmt_c_function(callable) : NULL; /* PyCMethod */
+    return Py_IS_TYPE(callable, &PyType_Type) ? NULL : unusual_c_function(callable, first);
 }
 
-PMT_INLINE PyObject *received(PyObject *self, PyObject *const *args, size_t nargsf, const pmt_compute compute,
-                              const pmt_log log)
+/* register_callback() hands the object to the program, which may call it with anything: what has not the form of an event is
+ * none. */
+PMT_INLINE PyObject *received(PyObject *self, PyObject *const *args, size_t nargsf, const group of,
+                              const pmt_compute compute, const pmt_log log)
 {
     pmt_kind kind = ((receiver *)self)->kind;
-    Py_ssize_t n = PyVectorcall_NARGS(nargsf);
     const PyMethodDef *def = NULL;
-    /* register_callback() hands the object to the program, which may call it with anything. */
-    if (__builtin_expect(n < (kind >= PMT_C_CALL ? 4 : 2) || !PyCode_Check(args[0]) || !PyLong_CheckExact(args[1]), 0)) {
+    if ((of == OF_C) != (kind >= PMT_C_CALL)) {
+        __builtin_unreachable(); /* see events */
+    }
+    if (__builtin_expect(PyVectorcall_NARGS(nargsf) < (of == OF_C ? 4 : 2), 0)) {
         Py_RETURN_NONE;
     }
-    if (kind >= PMT_C_CALL && (def = c_function(args[2], args[3])) == NULL) {
-        Py_RETURN_NONE;
-    }
-    if (compute != PMT_COMPUTE_NOTHING && __builtin_expect(pmt_thread_here == NULL, 0) &&
-        !pmt_thread_begins((PyCodeObject *)args[0], kind, def)) {
+    if (of == OF_C && (def = c_function(args[2], args[3])) == NULL) {
         Py_RETURN_NONE;
     }
     pmt_place place = {NULL, (PyCodeObject *)args[0], args[1]};
-    if (__builtin_expect(((receiver *)self)->by_frame, 0)) {
+    if (compute != PMT_COMPUTE_NOTHING) {
+        if (__builtin_expect(!PyLong_CheckExact(args[1]), 0) ||
+            (__builtin_expect(pmt_thread_here == NULL, 0) &&
+             (!PyCode_Check(place.code) || !pmt_thread_begins(place.code, kind, def)))) {
+            Py_RETURN_NONE;
+        }
+    }
+    if (of == OF_UNWIND) { /* the offset given is a handler's; the frame has the true line */
         PyFrameObject *frame = PyEval_GetFrame();
         place = frame != NULL && pmt_frame_code(frame) == place.code ? pmt_place_of(frame) : place;
     }
@@ -78,14 +98,18 @@ PMT_INLINE PyObject *received(PyObject *self, PyObject *const *args, size_t narg
     Py_RETURN_NONE; /* never an exception, never DISABLE */
 }
 
-#define RECEIVED(name, compute, log)                                                             \
+#define RECEIVED(name, of, compute, log)                                                         \
     static PyObject *name(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) \
     {                                                                                            \
         (void)names;                                                                             \
-        return received(self, args, nargsf, compute, log);                                       \
+        return received(self, args, nargsf, of, compute, log);                                   \
     }
+#define RECEIVED_GROUPS(name, compute, log)                  \
+    RECEIVED(name##_of_python, OF_PYTHON, compute, log)      \
+    RECEIVED(name##_of_unwinding, OF_UNWIND, compute, log)   \
+    RECEIVED(name##_of_c, OF_C, compute, log)
 
-PMT_EACH_WAY(RECEIVED)
+PMT_EACH_WAY(RECEIVED_GROUPS)
 
 static PyMemberDef receiver_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(receiver, call), READONLY, NULL},
@@ -105,6 +129,12 @@ static PyType_Spec receiver_spec = {
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
     .slots = receiver_slots,
 };
+
+static PyObject *unused(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) /* before the first recording */
+{
+    (void)self, (void)args, (void)nargsf, (void)names;
+    Py_RETURN_NONE;
+}
 
 static PyObject *module_of(void) /* borrowed; NULL without an exception: this Python has none */
 {
@@ -183,10 +213,10 @@ static int monitoring_remove(const pmt_recorder *r)
 
 static int monitoring_retarget(pmt_recorder *r)
 {
-#define RECEIVED_NAME(name, compute, log) name,
-    static const vectorcallfunc functions[PMT_WAYS] = {PMT_EACH_WAY(RECEIVED_NAME)};
+#define RECEIVED_NAMES(name, compute, log) {name##_of_python, name##_of_unwinding, name##_of_c},
+    static const vectorcallfunc functions[PMT_WAYS][GROUPS] = {PMT_EACH_WAY(RECEIVED_NAMES)};
     for (size_t i = 0; i < EVENTS; i++) {
-        ((receiver *)receivers[i])->call = functions[pmt_way_of(r)];
+        ((receiver *)receivers[i])->call = functions[pmt_way_of(r)][events[i].of];
     }
     return 0;
 }
@@ -236,8 +266,7 @@ int pmt_monitoring_init(PyObject *module)
             break;
         }
         one->kind = events[i].kind;
-        one->by_frame = events[i].by_frame;
-        one->call = all_none;
+        one->call = unused;
         receivers[i] = (PyObject *)one;
     }
     Py_XDECREF(type);

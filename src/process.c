@@ -51,6 +51,9 @@ int pmt_hide(PyCodeObject *code)
     Py_INCREF(code);
     pmt_hidden[at] = code;
     hidden_count++;
+    for (pmt_recorder *r = pmt_active; r != NULL; r = r->outer) {
+        pmt_sites_distrust(&r->sites); /* a site vouches for what was so when it was noted */
+    }
     return 0;
 }
 

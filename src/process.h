@@ -48,19 +48,29 @@ static inline unsigned pmt_mark_place(const PyMethodDef *def) /* method tables a
     return (unsigned)((uintptr_t)def >> 5) & (PMT_PLACES - 1);
 }
 
+static inline bool pmt_may_be_marked(const PyMethodDef *def)
+{
+    return __builtin_expect(pmt_marks[pmt_mark_place(def)].def != NULL, 0);
+}
+
 static inline pmt_mark pmt_mark_of(const PyMethodDef *def)
 {
-    return __builtin_expect(pmt_marks[pmt_mark_place(def)].def == NULL, 1) ? PMT_MARK_NONE : pmt_mark_find(def);
+    return pmt_may_be_marked(def) ? pmt_mark_find(def) : PMT_MARK_NONE;
 }
 
 static inline unsigned pmt_hidden_place(const PyCodeObject *code)
 {
-    return (unsigned)((uintptr_t)code >> 5 ^ (uintptr_t)code >> 14) & (PMT_PLACES - 1);
+    return (unsigned)((uintptr_t)code >> 5) & (PMT_PLACES - 1);
+}
+
+static inline bool pmt_may_be_hidden(const PyCodeObject *code)
+{
+    return __builtin_expect(pmt_hidden[pmt_hidden_place(code)] != NULL, 0);
 }
 
 static inline bool pmt_is_hidden(const PyCodeObject *code)
 {
-    return __builtin_expect(pmt_hidden[pmt_hidden_place(code)] != NULL, 0) && pmt_hidden_find(code);
+    return pmt_may_be_hidden(code) && pmt_hidden_find(code);
 }
 
 #endif

@@ -1,5 +1,6 @@
 #include "sites.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
 
@@ -70,7 +71,56 @@ uint32_t pmt_code_first(pmt_recorder *r, PyCodeObject *code)
     return id;
 }
 
-static uint32_t site_first(pmt_recorder *r, pmt_place place, uint64_t key, uint64_t function, const PyMethodDef *def)
+/* A hash of what a name says, eight bytes at a time: names of C functions rarely have sixteen. */
+static uint64_t name_hash(const char *name)
+{
+    uint64_t hash = 0;
+    for (;;) {
+        uint64_t word = 0, ended;
+#ifndef __SANITIZE_ADDRESS__ /* a load within one page is safe whatever lies behind the name, but not in its eyes */
+        if (__builtin_expect(((uintptr_t)name & 4095) <= 4088, 1)) {
+            memcpy(&word, name, 8);
+            ended = (word - 0x0101010101010101u) & ~word & 0x8080808080808080u; /* its lowest bit marks the first zero */
+            word = ended == 0 ? word : word & (((ended & (0 - ended)) >> 7) - 1);
+        }
+        else
+#endif
+        {
+            unsigned i = 0;
+            for (; i < 8 && name[i] != '\0'; i++) {
+                word |= (uint64_t)(unsigned char)name[i] << 8 * i;
+            }
+            ended = i < 8;
+        }
+        hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
+        if (ended != 0) {
+            return hash;
+        }
+        name += 8;
+    }
+}
+
+/* Some binders allocate PyMethodDef on the heap, free it, and get the same place for another function, with the same
+ * place for its name: what the name says is part of the identity. */
+static uint64_t passing_function(const PyMethodDef *def)
+{
+    return (uintptr_t)def ^ name_hash(def->ml_name == NULL ? "" : def->ml_name);
+}
+
+/* Is it part of a program or a library, which stays? Asks without a lock; where nobody can be asked, nothing stays. */
+static bool stays(const PyMethodDef *def)
+{
+#ifdef DLFO_STRUCT_HAS_EH_DBASE /* glibc 2.35 */
+    struct dl_find_object found;
+    return _dl_find_object((void *)def, &found) == 0;
+#else
+    (void)def;
+    return false;
+#endif
+}
+
+static uint32_t site_first(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, uint64_t key, uint64_t function,
+                           const PyMethodDef *def)
 {
     if (key >> 32 == 0) {
         return 0; /* pmt_code_first failed */
@@ -80,8 +130,7 @@ static uint32_t site_first(pmt_recorder *r, pmt_place place, uint64_t key, uint6
         const char *text = def->ml_name == NULL ? "<?>" : def->ml_name;
         name = pmt_names_add(&r->sites.names, text, strlen(text));
     }
-    int line = place.frame != NULL ? PyFrame_GetLineNumber(place.frame)
-                                   : PyCode_Addr2Line(place.code, pmt_place_offset(place));
+    int line = frame != NULL ? PyFrame_GetLineNumber(frame) : PyCode_Addr2Line(code, pmt_site_offset((uint32_t)key));
     uint32_t site = pmt_sites_add(&r->sites, key, function, name, line);
     if (site == 0) {
         pmt_recorder_fail(r, -ENOMEM, "noting a call");
@@ -93,15 +142,26 @@ static uint32_t site_first(pmt_recorder *r, pmt_place place, uint64_t key, uint6
     return site;
 }
 
-uint32_t pmt_site_search(pmt_recorder *r, pmt_place place, uint32_t in_code, uint64_t function, const PyMethodDef *def)
+uint32_t pmt_site_search(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, uint32_t in_code,
+                         const PyMethodDef *def)
 {
-    uint64_t key = (uint64_t)pmt_code_of(r, place.code) << 32 | in_code;
-    uint32_t site = pmt_sites_find(&r->sites, key, function);
+    uint64_t function = (uintptr_t)def, passing = def == NULL ? 0 : passing_function(def);
+    uint32_t site = def == NULL ? 0 : pmt_sites_expect(&r->sites, code, in_code, passing);
+    if (site != 0) {
+        return site;
+    }
+    uint64_t key = (uint64_t)pmt_code_of(r, code) << 32 | in_code;
+    site = pmt_sites_find(&r->sites, key, function);
+    if (__builtin_expect(site == 0, 0) && def != NULL) {
+        site = pmt_sites_find(&r->sites, key, passing);
+        function = site == 0 && stays(def) ? function : passing;
+    }
     if (__builtin_expect(site == 0, 0)) {
-        site = site_first(r, place, key, function, def);
+        site = site_first(r, frame, code, key, function, def);
     }
     if (site != 0) {
-        pmt_sites_follow(&r->sites, site, place.code);
+        bool special = def != NULL && pmt_mark_of(def) != PMT_MARK_NONE; /* to be looked at at each event */
+        pmt_sites_follow(&r->sites, site, special ? NULL : code);
     }
     return site;
 }
@@ -111,5 +171,5 @@ uint32_t pmt_site_charged(pmt_recorder *r, pmt_place place)
     uint32_t code = pmt_code_of(r, place.code);
     uint64_t key = pmt_site_key(code, pmt_place_offset(place), PMT_CHARGED);
     uint32_t site = pmt_sites_find(&r->sites, key, 0);
-    return site != 0 ? site : site_first(r, place, key, 0, NULL);
+    return site != 0 ? site : site_first(r, place.frame, place.code, key, 0, NULL);
 }

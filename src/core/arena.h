@@ -18,8 +18,8 @@ void pmt_arena_unmap(pmt_arena *a, void *p, size_t bytes); /* NULL is fine */
 
 /* A table of fixed items that grows by chunks and never moves: the writer may read an item while others are added. */
 typedef struct pmt_table {
-    pmt_arena *arena;
     char **chunks; /* owned; PMT_TABLE_CHUNKS pointers */
+    pmt_arena *arena;
     uint32_t item; /* bytes */
     uint32_t shift; /* items a chunk, as a power of two */
     uint32_t ready; /* items below this have memory */

@@ -37,28 +37,29 @@ typedef struct pmt_options {
 } pmt_options;
 
 typedef struct pmt_recorder {
-    /* touched by every event */
-    pmt_state state;
-    pmt_state was;           /* in a forked child: the state of its parent */
-    uint32_t generation;     /* tells this recording's marks on code objects and threads from others' */
-    uint64_t events;
-    pmt_clock clock;
-    pmt_gate gate;
+    /* Touched by every event: three cache lines, and the beginning of `gate`. */
+    alignas(64) uint64_t events;
+    uint64_t rows;
+    uint64_t clock_sent;
     int64_t rss_now;         /* the last reading, bytes */
     int64_t rss_sent;        /* what the stream has said */
-    uint64_t clock_sent;
     uint32_t slot_sent;      /* thread slot */
-    pmt_filter filter;
+    uint32_t last_slot;      /* thread that made the event before */
+    uint32_t generation;     /* tells this recording's marks on code objects and threads from others' */
+    pmt_state state;
+    pmt_clock clock;
     pmt_ring ring;
     pmt_sites sites;
+    pmt_gate gate;
+    pmt_filter filter;
     /* touched when RSS was read or something is new */
+    pmt_state was;           /* in a forked child: the state of its parent */
     pmt_options options;
     pmt_rss rss;
     int64_t rss_first, rss_max, peak_max;
     int64_t peak_base;       /* the kernel's peak counter at the start or the last peak */
     int64_t peak_before;     /* as it was at the start */
     int64_t granularity, peak_granularity;
-    uint64_t rows;
     pmt_growth growth;
     int64_t mapped_seen, mapped_sent, tracer_growth, suspended_growth, suspended_at;
     uint64_t passed_through; /* starts of other threads that were refused: decorated calls go on without */
@@ -66,7 +67,6 @@ typedef struct pmt_recorder {
     uint64_t threads_before; /* id of a thread state made at the start: later ones are greater */
     uint64_t threads_made;   /* how many were made before the start */
     int64_t foreign;         /* bytes seen at the first event after a change of thread, absolute */
-    uint32_t last_slot;      /* thread that made the event before */
     int error;               /* -errno: why it failed */
     const char *error_where; /* "writing the log" ... */
     /* parts */
@@ -143,15 +143,15 @@ static inline uint64_t pmt_recorder_clock(pmt_recorder *r, uint64_t ticks) /* ne
 }
 
 /* An event when all are recorded: one word, escapes before it where something changed. */
-static inline void pmt_recorder_send(pmt_recorder *r, uint32_t site, uint32_t slot, uint64_t ticks)
+static inline __attribute__((always_inline)) void pmt_recorder_send(pmt_recorder *r, uint32_t site, uint32_t slot, uint64_t ticks)
 {
-    uint64_t words[6], clock = pmt_recorder_clock(r, ticks), dt = clock - r->clock_sent;
+    uint64_t clock = pmt_recorder_clock(r, ticks), dt = clock - r->clock_sent;
     if (__builtin_expect(r->rss_now == r->rss_sent && slot == r->slot_sent && dt >> 32 == 0, 1)) {
         pmt_recorder_room(r, 1);
-        words[0] = pmt_word(site, (uint32_t)dt);
-        pmt_ring_push(&r->ring, words, 1);
+        pmt_ring_push_word(&r->ring, pmt_word(site, (uint32_t)dt));
     }
     else {
+        uint64_t words[6];
         uint32_t n = 0;
         if (slot != r->slot_sent) {
             words[n++] = pmt_word(PMT_ESC_THREAD, slot);

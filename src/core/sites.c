@@ -14,7 +14,7 @@ int pmt_sites_init(pmt_sites *s, pmt_arena *a)
         rc = pmt_table_init(&s->codes, a, sizeof(pmt_code), 11);
     }
     if (rc == 0) {
-        rc = pmt_table_init(&s->sites, a, sizeof(pmt_site), 12);
+        rc = pmt_table_init(&s->sites, a, sizeof(pmt_site), PMT_SITES_SHIFT);
     }
     if (rc == 0 && (s->slots = pmt_arena_map(a, FIRST_SLOTS * sizeof *s->slots)) == NULL) {
         rc = -errno;

@@ -19,15 +19,18 @@ typedef struct pmt_code {  /* one code object */
 } pmt_code;
 
 typedef struct pmt_site {
+    /* Read at every event, hence side by side. */
     uint64_t key;          /* code : 32 | offset + 1 : 29 | kind : 3 */
     uint64_t function;     /* identity of the C function, 0 for Python events */
+    const void *object;    /* the code object's address while it lives, to compare only; NULL: dead, or never expected */
+    uint32_t successor;    /* the site that followed this one last time */
+    uint32_t generation;   /* changes when the id gets a new meaning: caches compare it */
     uint32_t name;         /* C function's name, one reference; NONE for Python events */
     int32_t line;
     uint32_t next;         /* of the same code object, or of the free */
-    uint32_t generation;   /* changes when the id gets a new meaning: caches compare it */
-    const void *object;    /* the code object's address while it lives, to compare only; NULL: dead */
-    uint32_t successor;    /* the site that followed this one last time */
 } pmt_site;
+
+#define PMT_SITES_SHIFT 12 /* items of the table in one piece of memory, as a power of two */
 
 _Static_assert(sizeof(pmt_site) == 48, "a site and its two slots: 64 bytes");
 
@@ -37,16 +40,16 @@ typedef struct pmt_site_total { /* of a site in its present meaning, over the wh
 } pmt_site_total;
 
 typedef struct pmt_sites {
+    uint32_t *expected;    /* the successor of the last event's site: four times in five it is this event's */
+    pmt_table sites;       /* pmt_site, ids below PMT_SITE_FIRST unused */
     pmt_arena *arena;
     pmt_names names;
     pmt_table codes;       /* pmt_code, index 0 unused */
-    pmt_table sites;       /* pmt_site, ids below PMT_SITE_FIRST unused */
     pmt_table totals;      /* pmt_site_total, the writer's; item 0: nobody counts */
     uint64_t *slots;       /* hash: fingerprint : 32 | id : 32, 0 is empty */
     uint64_t mask;
     uint32_t used, high_site, free_site, high_code, free_code;
     uint32_t dead_first, dead_last; /* queue of dead code objects, oldest first */
-    uint32_t *expected;    /* the successor of the last event's site: four times in five it is this event's */
 } pmt_sites;
 
 int pmt_sites_init(pmt_sites *s, pmt_arena *a);
@@ -69,7 +72,9 @@ static inline pmt_code *pmt_sites_code(const pmt_sites *s, uint32_t code)
 
 static inline pmt_site *pmt_sites_at(const pmt_sites *s, uint32_t site)
 {
-    return pmt_table_at(&s->sites, site);
+    /* As pmt_table_at, with what the compiler knows: at every event. */
+    void *chunk = s->sites.chunks[site >> PMT_SITES_SHIFT];
+    return (pmt_site *)chunk + (site & ((1u << PMT_SITES_SHIFT) - 1));
 }
 
 static inline pmt_site_total *pmt_sites_total(const pmt_sites *s, uint32_t site)
@@ -80,6 +85,11 @@ static inline pmt_site_total *pmt_sites_total(const pmt_sites *s, uint32_t site)
 static inline uint32_t pmt_site_place(int offset, pmt_kind kind) /* low half of the key */
 {
     return ((uint32_t)(offset + 1) & 0x1FFFFFFFu) << 3 | (uint32_t)kind;
+}
+
+static inline int pmt_site_offset(uint32_t in_code)
+{
+    return (int)(in_code >> 3) - 1;
 }
 
 static inline uint64_t pmt_site_key(uint32_t code, int offset, pmt_kind kind)

@@ -99,9 +99,10 @@ def measure(engine: str) -> dict[str, float]:
             raise RuntimeError(
                 f"{engine}, {mode}: {n} and {n2} events, {readings} readings: not what is to be measured"
             )
-        if not once[way] or not once[WRITER]:
+        ways = [name for name in once if name == way or name.startswith(f"{way}_of_")]
+        if not ways or not once[WRITER]:
             raise RuntimeError(f"{engine}, {mode}: no {way} or {WRITER} in {sorted(once)}: is the extension stripped?")
-        figures[mode] = (twice[way] - once[way]) / (n2 - n)
+        figures[mode] = sum(twice[name] - once[name] for name in ways) / (n2 - n)
         if mode in WRITTEN:
             figures[f"writer of {mode}"] = (twice[WRITER] - once[WRITER]) / (n2 - n)
     return figures
