@@ -103,10 +103,9 @@ void pmt_event_charge(pmt_recorder *r, pmt_thread *t, const pmt_place *place, pm
     pmt_gc_release(gc);
 }
 
-
 void pmt_event_odd(pmt_recorder *r, const pmt_place *place, pmt_kind kind, const PyMethodDef *def, uint64_t now)
 {
-    if (!PyCode_Check(place->code)) {
+    if (place->frame == NULL && (!PyCode_Check(place->code) || !PyLong_CheckExact(place->offset))) {
         return;
     }
     pmt_mark mark = kind >= PMT_C_CALL ? pmt_mark_of(def) : PMT_MARK_NONE;

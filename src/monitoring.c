@@ -2,8 +2,9 @@
  * object is made for an event: half the cost of the profile function.
  *
  * One object for each event, which knows its kind, with a vectorcall function of our own. The way to record and the
- * arguments of the event are in that function: to change the way is to change a pointer. What is called, and whether it counts as a C function, follows
- * CPython's own profile function on sys.monitoring, so that both engines tell the same events. */
+ * arguments of the event are in that function: to change the way is to change a pointer. What is called, and whether it
+ * counts as a C function, follows CPython's own profile function on sys.monitoring, so that both engines tell the same
+ * events. */
 #include "event.h"
 
 #include <stddef.h>
@@ -66,8 +67,8 @@ static inline const PyMethodDef *c_function(PyObject *callable, PyObject *first)
     return Py_IS_TYPE(callable, &PyType_Type) ? NULL : unusual_c_function(callable, first);
 }
 
-/* register_callback() hands the object to the program, which may call it with anything: what has not the form of an event is
- * none. */
+/* register_callback() hands the object to the program, which may call it with anything: what has not the form of an
+ * event is none, as far as it is looked at. */
 PMT_INLINE PyObject *received(PyObject *self, PyObject *const *args, size_t nargsf, const group of,
                               const pmt_compute compute, const pmt_log log)
 {
@@ -130,7 +131,8 @@ static PyType_Spec receiver_spec = {
     .slots = receiver_slots,
 };
 
-static PyObject *unused(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names) /* before the first recording */
+/* Before the first recording. */
+static PyObject *unused(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     (void)self, (void)args, (void)nargsf, (void)names;
     Py_RETURN_NONE;

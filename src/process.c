@@ -13,6 +13,13 @@ static unsigned next_place(unsigned at)
     return (at + 1) & (PMT_PLACES - 1);
 }
 
+static void distrust_sites(void) /* each vouches for what was so when it was noted */
+{
+    for (pmt_recorder *r = pmt_active; r != NULL; r = r->outer) {
+        pmt_sites_distrust(&r->sites);
+    }
+}
+
 void pmt_mark_add(const PyMethodDef *def, pmt_mark mark)
 {
     if (mark_count < PMT_MAX_MARKS && pmt_mark_find(def) == PMT_MARK_NONE) {
@@ -22,6 +29,7 @@ void pmt_mark_add(const PyMethodDef *def, pmt_mark mark)
         }
         pmt_marks[at] = (pmt_marked){def, mark};
         mark_count++;
+        distrust_sites();
     }
 }
 
@@ -51,9 +59,7 @@ int pmt_hide(PyCodeObject *code)
     Py_INCREF(code);
     pmt_hidden[at] = code;
     hidden_count++;
-    for (pmt_recorder *r = pmt_active; r != NULL; r = r->outer) {
-        pmt_sites_distrust(&r->sites); /* a site vouches for what was so when it was noted */
-    }
+    distrust_sites();
     return 0;
 }
 

@@ -101,10 +101,10 @@ static uint64_t name_hash(const char *name)
 }
 
 /* Some binders allocate PyMethodDef on the heap, free it, and get the same place for another function, with the same
- * place for its name: what the name says is part of the identity. */
+ * place for its name: what the name says is part of the identity. The highest bit tells it from every address. */
 static uint64_t passing_function(const PyMethodDef *def)
 {
-    return (uintptr_t)def ^ name_hash(def->ml_name == NULL ? "" : def->ml_name);
+    return ((uintptr_t)def ^ name_hash(def->ml_name == NULL ? "" : def->ml_name)) | UINT64_C(1) << 63;
 }
 
 /* Is it part of a program or a library, which stays? Asks without a lock; where nobody can be asked, nothing stays. */

@@ -32,7 +32,7 @@ PMT_INLINE int pmt_place_offset(pmt_place p)
 
 /* Out of line; 0: no memory, r has failed. */
 uint32_t pmt_code_first(pmt_recorder *r, PyCodeObject *code);
-/* A site that was not the expected one; new ones are noted. frame: NULL, or that of the event. in_code: pmt_site_place().
+/* The site of an event by all that is known of it; a new one is noted. frame: NULL, or that of the event. in_code: pmt_site_place().
  * def: NULL, or a C event's function. */
 uint32_t pmt_site_search(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, uint32_t in_code,
                          const PyMethodDef *def);

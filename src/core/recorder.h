@@ -115,7 +115,7 @@ void pmt_recorder_park(pmt_recorder *r);    /* before a fork */
 void pmt_recorder_unpark(pmt_recorder *r);  /* after it */
 void pmt_recorder_forked(pmt_recorder *r);  /* in the child, by pthread_atfork: only switches recording off */
 
-/* What the engine does with one event, in pieces; see callbacks.c for their order. */
+/* What the engine does with one event, in pieces; see event.h for their order. */
 typedef struct pmt_change { /* what a reading found */
     int64_t program;        /* change of RSS that is not the tracer's own, bytes */
     int64_t peak;           /* 0, or a peak above everything seen */
