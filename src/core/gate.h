@@ -3,7 +3,7 @@
  * RSS changes only through the kernel, and the cheapest change costs a number of ticks that is measured on this
  * machine. If less has passed since this thread's last event, the thread cannot have changed RSS by its own doing and
  * the reading is skipped. Two safeguards: a reading is never older than `stale`, and a random one in 1,024 skipped
- * readings is made anyway and compared (the audit).
+ * readings is made anyway and compared (the audit; one in 8,192 when a thousand were).
  *
  * A core may run faster later than it did when it was measured. Every reading goes through the same kernel and its
  * duration is known for nothing, so a reading faster than any before lowers the threshold in proportion.
@@ -20,6 +20,8 @@
 
 #define PMT_GATE_SAFETY 0.9       /* of the cheapest change: room for what the calibration did not see */
 #define PMT_GATE_AUDIT 1024u      /* one skipped reading in this many is made anyway, on average */
+#define PMT_GATE_AUDITED 1024u    /* after so many of these ... */
+#define PMT_GATE_AUDIT_LATER 8192u /* ... one in this many: they were half of all readings of long recordings */
 #define PMT_GATE_PEAK 16u         /* intervals longer than this many cheapest changes are asked for their peak too */
 #define PMT_STALE_US 100          /* the least staleness bound, microseconds */
 #define PMT_STALE_READINGS 200    /* and at least so many times the cost of a reading */
@@ -61,7 +63,8 @@ static inline uint32_t pmt_gate_next_audit(pmt_gate *g)
     x ^= x >> 17;
     x ^= x << 5;
     g->random = x;
-    return 1 + (x & (2 * PMT_GATE_AUDIT - 1));
+    uint32_t every = g->audit_tried < PMT_GATE_AUDITED ? PMT_GATE_AUDIT : PMT_GATE_AUDIT_LATER;
+    return 1 + (x & (2 * every - 1));
 }
 
 /* RSS was read between the two moments, in ticks. */

@@ -39,10 +39,13 @@ static void off(void)
     CHECK(true);
 }
 
-static void audit(void)
+/* `before` audits were made: one in `every` from now on. */
+static void audit_every(uint64_t before, uint64_t every)
 {
     pmt_gate g = made(1000, 100);
-    uint64_t checks = 0, gap = 0, longest = 0, n = 4000000;
+    uint64_t checks = 0, gap = 0, longest = 0, n = 4000 * every;
+    g.audit_tried = before;
+    g.audit_left = pmt_gate_next_audit(&g);
     for (uint64_t i = 0; i < n; i++) {
         g.read_at = 1000;
         gap++;
@@ -56,8 +59,16 @@ static void audit(void)
             CHECK(!"nothing but skips and audits");
         }
     }
-    CHECK(checks > n / 1024 * 9 / 10 && checks < n / 1024 * 11 / 10);
-    CHECK(longest <= 2 * PMT_GATE_AUDIT);
+    CHECK(checks > n / every * 9 / 10 && checks < n / every * 11 / 10);
+    CHECK(longest <= 2 * every);
+}
+
+static void audit(void)
+{
+    pmt_gate g = made(1000, 100);
+    audit_every(0, 1024);
+    audit_every(1023, 1024);
+    audit_every(1024, 8192);
     for (int i = 0; i < 1000000; i++) {
         pmt_gate_next_audit(&g);
         if (g.random == 0) {
