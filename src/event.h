@@ -107,7 +107,7 @@ PMT_INLINE void pmt_event_record(pmt_recorder *r, pmt_place place, pmt_kind kind
     }
 }
 
-/* An event that may be hidden, of a special function, or not while plainly running: likewise, asking all that. */
+/* Out of line: an event that may be of a hidden or special function, or comes while not plainly running. */
 void pmt_event_odd(pmt_recorder *r, const pmt_place *place, pmt_kind kind, const PyMethodDef *def, uint64_t now);
 
 /* def: of the C function, for C events. place.code may be any object: what is no code object makes no event. */

@@ -32,8 +32,8 @@ PMT_INLINE int pmt_place_offset(pmt_place p)
 
 /* Out of line; 0: no memory, r has failed. */
 uint32_t pmt_code_first(pmt_recorder *r, PyCodeObject *code);
-/* The site of an event by all that is known of it; a new one is noted. frame: NULL, or that of the event. in_code: pmt_site_place().
- * def: NULL, or a C event's function. */
+/* The site of an event by all that is known of it; a new one is noted. frame: NULL, or that of the event. in_code:
+ * pmt_site_place(). def: NULL, or a C event's function. */
 uint32_t pmt_site_search(pmt_recorder *r, PyFrameObject *frame, PyCodeObject *code, uint32_t in_code,
                          const PyMethodDef *def);
 uint32_t pmt_site_charged(pmt_recorder *r, pmt_place place); /* the Python function itself, where it is */

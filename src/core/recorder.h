@@ -143,12 +143,13 @@ static inline uint64_t pmt_recorder_clock(pmt_recorder *r, uint64_t ticks) /* ne
 }
 
 /* An event when all are recorded: one word, escapes before it where something changed. */
-static inline __attribute__((always_inline)) void pmt_recorder_send(pmt_recorder *r, uint32_t site, uint32_t slot, uint64_t ticks)
+static inline __attribute__((always_inline)) void pmt_recorder_send(pmt_recorder *r, uint32_t site, uint32_t slot,
+                                                                    uint64_t ticks)
 {
     uint64_t clock = pmt_recorder_clock(r, ticks), dt = clock - r->clock_sent;
     if (__builtin_expect(r->rss_now == r->rss_sent && slot == r->slot_sent && dt >> 32 == 0, 1)) {
         pmt_recorder_room(r, 1);
-        pmt_ring_push_word(&r->ring, pmt_word(site, (uint32_t)dt));
+        pmt_ring_push(&r->ring, &(uint64_t){pmt_word(site, (uint32_t)dt)}, 1);
     }
     else {
         uint64_t words[6];

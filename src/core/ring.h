@@ -102,12 +102,4 @@ static inline void pmt_ring_push(pmt_ring *r, const uint64_t *words, uint32_t n)
     atomic_store_explicit(&r->s->head, head + n, memory_order_release);
 }
 
-static inline void pmt_ring_push_word(pmt_ring *r, uint64_t word) /* likewise, without an array of one */
-{
-    pmt_ring_shared *s = r->s;
-    uint64_t head = atomic_load_explicit(&s->head, memory_order_relaxed);
-    r->words[head & r->mask] = word;
-    atomic_store_explicit(&s->head, head + 1, memory_order_release);
-}
-
 #endif
