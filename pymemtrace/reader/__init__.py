@@ -62,9 +62,13 @@ def read(path: Path) -> Capture:
         raise ValueError(f"{name!r} is no regular file: it is neither a capture nor a text log")
     with open(name, "rb") as file:
         magic = file.read(len(MAGIC))
-    if magic and MAGIC.startswith(magic):
-        return BinaryCapture(name)
-    return TextCapture(name)
+    try:
+        return BinaryCapture(name) if magic and MAGIC.startswith(magic) else TextCapture(name)
+    except ValueError as error:
+        if not os.path.exists(f"{name}.ring"):
+            raise
+        advice = f"the program was killed, or still runs; python -m pymemtrace recover {name!r}"
+        raise ValueError(f"{error}; {name + '.ring'!r} is there: {advice}") from None
 
 
 def read_run(*paths: Path) -> Run:

@@ -90,7 +90,8 @@ class TextCapture(Capture):
         while not self._layout:
             line: bytes = file.readline(_MAX_LINE)
             if not line or file.tell() > _MAX_HEAD:
-                raise ValueError(f"{path!r} is neither a capture nor a text log: it has no line with the column titles")
+                lacks = "it has no line with the column titles" if file.tell() else "it is empty"
+                raise ValueError(f"{path!r} is neither a capture nor a text log: {lacks}")
             lines.append(line)
             if line.startswith((b"Event  ", b"      Event  ")) and line.endswith(b"\n"):
                 self._layout = layout(line.decode("utf-8", "replace"))

@@ -148,6 +148,16 @@ def keys(events: list[pymemtrace.reader.Event]) -> list[tuple[object, ...]]:
 # --- what must hold --------------------------------------------------------------------------------------------------
 
 
+def has_head(path: Path) -> bool:
+    """Was it killed after it wrote the header? If not, that is what a reader says, with the advice to recover it."""
+    try:
+        pymemtrace.read(path)
+    except ValueError as error:
+        assert f"{error}".endswith(f"; python -m pymemtrace recover '{path}'"), error
+        return False
+    return True
+
+
 def check_as_it_is(path: Path) -> list[tuple[object, ...]]:
     """Before it is recovered: readable, known not to be whole, with the advice to recover it. Its events."""
     capture = pymemtrace.read(path)
@@ -231,11 +241,13 @@ def check_killed(killed: Killed, variant: str, mode: str) -> None:
         assert capture.end["end"] == "" and int(capture.end["logged"]) == len(events)
     else:
         there = path.exists()  # the ring is made first
-        before = check_as_it_is(path) if killed.state < 2 and there else []
+        begun = there and has_head(path)
+        before = check_as_it_is(path) if killed.state < 2 and begun else []
         done = recover(path)
         assert done.stdout.startswith(f"{path}: ") and done.stdout.endswith(" recovered\n") and not done.stderr
-        if not there:
-            assert sum(killed.counts.values()) == 0 and left_over(path) == [] and not path.exists()
+        if not begun:
+            assert sum(killed.counts.values()) == 0 and left_over(path) == [] and path.exists() == there
+            assert not there or path.stat().st_size == 0
             return
         if killed.state >= 2 and pymemtrace.read(path).end.get("end") == "":
             events = list(pymemtrace.read(path).events())  # only the removal of the ring was missing

@@ -203,6 +203,16 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
             pymemtrace.read(os.fsencode(tmp_path / name))
 
 
+@pytest.mark.parametrize("head", [b"", b"# pymemtrace: 0.1.0\n", reader.MAGIC], ids=["empty", "log", "capture"])
+def test_killed_before_the_header(tmp_path: Path, head: bytes) -> None:
+    # GIVEN what a recording has made that was killed before its header was written, or within it
+    (tmp_path / "x").write_bytes(head)
+    (tmp_path / "x.ring").touch()
+    # THEN what cannot be read yet comes with the advice
+    with pytest.raises(ValueError, match=r"x' is .*; '.*x\.ring' is there: .*; python -m pymemtrace recover '.*x'$"):
+        pymemtrace.read(tmp_path / "x")
+
+
 def test_reading_is_not_loaded_unless_asked_for() -> None:
     assert pymemtrace.read is reader.read
     with pytest.raises(AttributeError, match="nonsense"):
