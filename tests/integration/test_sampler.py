@@ -524,7 +524,7 @@ def test_run_with_samples(tmp_path: Path) -> None:
     logs = [Path(one.path) for one in run.processes]
     assert len(logs) >= 5 and sorted(tmp_path.glob("*.rss")) == sorted(path.with_suffix(".rss") for path in logs)
     for one in run.processes:
-        events = list(one.recording)  # first: the resource tracker may still be about to end
+        events = list(one.recording)
         file = samples.read(Path(one.path).with_suffix(".rss"))
         assert file.header["pid"] == one.pid and len(file.samples) >= 2
         assert file.header["time"] <= events[0].clock and file.samples[-1]["time"] >= events[-1].clock - 0.005

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 TESTS = Path(__file__).resolve().parent.parent
 RESULT = "PMT_TEST_RESULT"
+REST = 3.0  # seconds that processes which outlive the program may take to end
 ENGINES = ("profile", "monitoring") if sys.version_info >= (3, 12) else ("profile",)
 
 engine: str | None = None  # what "auto" is in the programs; None: as the recorder has it
@@ -81,6 +83,7 @@ def run(
         try:
             process.wait(timeout)
             late = False
+            wait_for_group(process)
         except subprocess.TimeoutExpired:
             late = True
             process.send_signal(signal.SIGABRT)  # with -X faulthandler: where every thread stands
@@ -100,6 +103,17 @@ def run(
     assert not late, f"not done after {timeout} s{said}"
     assert expect is None or child.returncode == expect, f"expected status {expect}{said}"
     return child
+
+
+def wait_for_group(process: subprocess.Popen[bytes]) -> None:
+    """multiprocessing's resource tracker ends when it sees that nobody is left. What does not end is not waited for."""
+    until = time.monotonic() + REST
+    while time.monotonic() < until:
+        try:
+            os.killpg(process.pid, 0)
+        except (ProcessLookupError, PermissionError):
+            return
+        time.sleep(0.005)
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
