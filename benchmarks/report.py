@@ -73,6 +73,12 @@ def counter_table(found: Measurement) -> Table:
     return Table(("mode", *(key.replace("_", " ") for key in COUNTERS), "log bytes"), tuple(rows))
 
 
+# With the profile function, over the floor. With sys.monitoring all of them are to be below it.
+OVER_FLOOR = {"rss": 1.1, "all": 1.15, "threshold": 1.15, "previous": 1.15, modes.CAPTURE: 1.15}
+ATTACHED = 1.05  # the same; with sys.monitoring, what it adds over what the floor adds:
+ADDED = 0.6
+
+
 def targets(found: Measurement) -> list[Target]:
     """The promises that this measurement can judge, by minima; those of the recorder for each engine that was used."""
     least = {name: own.least for name, own in mode_summaries(found).items()}
@@ -80,13 +86,27 @@ def targets(found: Measurement) -> list[Target]:
     return judged + sampling.targets(found)
 
 
-def targets_of(found: Measurement, least: dict[str, float], engine: str) -> list[Target]:
+def floor_targets(found: Measurement, least: dict[str, float], engine: str) -> list[Target]:
+    """Those that are judged by the floor, each by the engine that did record it."""
     judged = []
-    if modes.FLOOR in least:
-        for base, limit in (("rss", 1.15), ("threshold", 1.2), ("previous", 1.2), (modes.CAPTURE, 1.2)):
-            name = modes.with_engine(base, engine)
-            if name in least:
-                judged.append(Target(f"{modes.title(name)} / floor", limit, least[name] / least[modes.FLOOR]))
+    for base in ("attached", *OVER_FLOOR):
+        name = modes.with_engine(base, engine)
+        best = found.best(name)
+        if best is None or modes.FLOOR not in least:
+            continue
+        monitoring = best.stats.get("engine", engine) == "monitoring"
+        if base == "attached" and monitoring:
+            if modes.UNTRACED in least and least[modes.FLOOR] > least[modes.UNTRACED]:
+                added = (least[name] - least[modes.UNTRACED]) / (least[modes.FLOOR] - least[modes.UNTRACED])
+                judged.append(Target(f"{modes.title(name)}: adds, of what the floor adds", ADDED, added))
+        else:
+            limit = 1.0 if monitoring else OVER_FLOOR.get(base, ATTACHED)
+            judged.append(Target(f"{modes.title(name)} / floor", limit, least[name] / least[modes.FLOOR]))
+    return judged
+
+
+def targets_of(found: Measurement, least: dict[str, float], engine: str) -> list[Target]:
+    judged = floor_targets(found, least, engine)
     null, file, capture = (
         modes.with_engine(name, engine) for name in (modes.TEXT_NULL, modes.TEXT_FILE, modes.CAPTURE)
     )

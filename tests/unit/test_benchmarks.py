@@ -144,11 +144,28 @@ def test_targets_are_judged_by_minima():
 
 
 def test_targets_are_judged_for_each_engine():
-    got = report.targets(measurement(floor=[2.0], rss__profile=[2.2], rss__monitoring=[3.0]))
-    assert [(target.what, target.met) for target in got] == [
-        ("RSS at every event (profile) / floor", True),
-        ("RSS at every event (monitoring) / floor", False),
+    found = measurement(
+        untraced=[1.0],
+        floor=[2.0],
+        attached__profile=[2.2],
+        attached__monitoring=[1.55],
+        rss__profile=[2.2],
+        rss__monitoring=[2.1],
+    )
+    assert [(target.what, target.limit, round(target.measured, 6), target.met) for target in report.targets(found)] == [
+        ("attached, computing nothing (profile) / floor", 1.05, 1.1, False),
+        ("RSS at every event (profile) / floor", 1.1, 1.1, True),
+        ("attached, computing nothing (monitoring): adds, of what the floor adds", 0.6, 0.55, True),
+        ("RSS at every event (monitoring) / floor", 1.0, 1.05, False),
     ]
+
+
+def test_targets_are_those_of_the_engine_that_recorded():
+    found = measurement(untraced=[1.0], floor=[2.0], rss=[2.1])
+    for engine, met in (("profile", True), ("monitoring", False)):
+        found.runs[-1].stats["engine"] = engine
+        (target,) = report.targets(found)
+        assert target.met == met
 
 
 def test_targets_of_the_file_are_against_the_larger_bound():
@@ -357,10 +374,10 @@ def test_points_of_scaling():
         "1M-10-10-1",
         "10M-10-10-1",
         "100M-10-10-1",
-        "10M-70K-10-1",
-        "10M-10-10K-1",
-        "10M-10-10-100",
-        "10M-70K-10K-100",
+        "40M-70K-10-1",
+        "40M-10-10K-1",
+        "40M-10-10-100",
+        "40M-70K-10K-100",
     ]
     assert scaling.points(50_000)[0] == ("shape", "50K-10-10-1")
 
