@@ -136,10 +136,11 @@ def test_functions_compiled_in_a_loop(run_child: RunChild, names: str) -> None:
         # THEN every event is counted: main; compiled, exec, <module>, the function, len
         assert done.result["events"] == 2 + 10 * count
         within_bounds(done.result["stats"])
-    # and the recorder has forgotten them too: it is as large after ten times as many
+    # and the recorder has forgotten them too: after ten times as many it is larger by no more than what those take that
+    # are in the ring still, where the writer was kept waiting (45,000 would take 15 MiB)
     small, large = (result["stats"] for result in results)
-    assert large["tracer_bytes"] - small["tracer_bytes"] <= MIB
-    assert large["tracer_growth"] - small["tracer_growth"] <= MIB
+    assert large["tracer_bytes"] - small["tracer_bytes"] <= 4 * MIB
+    assert large["tracer_growth"] - small["tracer_growth"] <= 4 * MIB
     # and of what the program itself grew by, it does not grow either
     assert large["rss_last"] - large["rss_first"] <= 16 * MIB
 
