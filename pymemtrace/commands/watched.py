@@ -52,9 +52,12 @@ def program(command: list[str], *, interval: float, path: str | None, force: boo
     with _file(named, force) as fd:
         orphans = _adopt_orphans()
         child: subprocess.Popen[bytes] | None = None
+        early: list[int] = []  # came while the program was being started
 
         def pass_on(number: int, frame: FrameType | None) -> None:
-            if child is not None:
+            if child is None:
+                early.append(number)
+            else:
                 child.send_signal(number)
 
         _handle(signal.SIGTERM, pass_on)
@@ -64,6 +67,8 @@ def program(command: list[str], *, interval: float, path: str | None, force: boo
             child = subprocess.Popen(command)
         except OSError as error:
             raise CommandError(f"cannot start {command[0]!r}: {error.strerror}") from error
+        for number in early:
+            child.send_signal(number)
         running = child
         try:
             watch = Watch(

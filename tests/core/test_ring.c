@@ -92,7 +92,7 @@ static void full_waits(void)
     j->records = 100;
     CHECK_INT(pmt_ring_init(&j->ring, &arena, 16, -1), 0);
     pthread_create(&thread, NULL, produce, j);
-    for (int i = 0; i < 2000 && atomic_load(&j->ring.s->full) == 0; i++) {
+    for (int i = 0; i < 60000 && atomic_load(&j->ring.s->full) == 0; i++) {
         usleep(500);
     }
     CHECK_INT(atomic_load(&j->ring.s->full), 1);
