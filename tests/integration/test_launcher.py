@@ -610,12 +610,15 @@ PROGRAMS: dict[str, str] = {
     "unencodable": "import sys\nprint('\\udc80', file=sys.stderr)\nprint('\\ud800')\n",
     # signals, profilers
     "alarm": """
-        import signal
+        import signal, time
+        seen = []
         def handler(number, frame):
-            print(number, frame.f_code.co_name, frame.f_back)
+            seen.append((number, frame.f_code.co_name, frame.f_back))
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, 0.05)
-        signal.pause()
+        while not seen:
+            time.sleep(0.01)
+        print(seen)
         """,
     "signal_mask": """
         import signal

@@ -281,12 +281,12 @@ def test_output_read_by_this_process(run_child: RunChild, tmp_path: Path) -> Non
             for n in range(50_000):
                 total += work(n)
         else:
-            thread.join(10)
+            thread.join(40)
         report(total=total, error=error and str(error), events=events,
                rows=len([line for line in lines if not line.startswith(b"#")]) - 1)
     """
     # WHEN
-    done = run_child(source, tmp_path / "fifo", timeout=40)
+    done = run_child(source, tmp_path / "fifo", timeout=80)
     # THEN the program comes to its end; either all rows have arrived, or it was said that they could not
     assert done.result["total"] == sum(range(50_000))
     assert done.result["error"] or done.result["rows"] == done.result["events"] >= 200_000

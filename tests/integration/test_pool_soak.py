@@ -142,6 +142,7 @@ def test_pool(tmp_path: Path, suffix: str) -> None:
 
     # WHEN it runs, and each worker's file is looked at when it has ended
     try:
+        torn = ""  # what was written of a line so far
         with open(running.report) as report:
             while not waiting or waiting[-1] is not None:
                 assert time.monotonic() < until and running.process.poll() is None, running.said()
@@ -151,7 +152,8 @@ def test_pool(tmp_path: Path, suffix: str) -> None:
                     running.allow(1)
                 else:
                     time.sleep(0.05)
-                waiting += (json.loads(line) for line in report)
+                *lines, torn = (torn + report.read()).split("\n")
+                waiting += map(json.loads, lines)
         running.process.stdin.close()
         running.process.wait(LATE)
         # THEN nobody is left, it has recovered the last that were killed, and its own file has each fork

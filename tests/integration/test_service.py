@@ -28,7 +28,7 @@ GUNICORN = ["-w", WORKERS, "-b", "127.0.0.1:0", "support.application:wsgi"]
 SERVICES = {
     "gunicorn": GUNICORN,
     "gunicorn with threads": ["--threads", 4, *GUNICORN],
-    "uvicorn": ["--workers", WORKERS, "--port", 0, "support.application:asgi"],
+    "uvicorn": ["--workers", WORKERS, "--port", 0, "--timeout-worker-healthcheck", LATE, "support.application:asgi"],
 }
 LISTENING = re.compile(r"http://127\.0\.0\.1:([0-9]+)")
 

@@ -16,7 +16,7 @@ from typing import Any
 
 TESTS = Path(__file__).resolve().parent.parent
 RESULT = "PMT_TEST_RESULT"
-REST = 3.0  # seconds that processes which outlive the program may take to end
+REST = 20.0  # seconds that processes which outlive the program may take to end
 ENGINES = ("profile", "monitoring") if sys.version_info >= (3, 12) else ("profile",)
 
 engine: str | None = None  # what "auto" is in the programs; None: as the recorder has it
