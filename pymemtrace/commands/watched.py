@@ -67,8 +67,8 @@ def program(command: list[str], *, interval: float, path: str | None, force: boo
             child = subprocess.Popen(command)
         except OSError as error:
             raise CommandError(f"cannot start {command[0]!r}: {error.strerror}") from error
-        for number in early:
-            child.send_signal(number)
+        for missed in early:
+            child.send_signal(missed)
         running = child
         try:
             watch = Watch(
