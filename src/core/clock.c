@@ -107,9 +107,9 @@ uint64_t pmt_process_start_ticks(long pid)
 
 int64_t pmt_clock_process_start_ns(void)
 {
-    int64_t now = now_ns(CLOCK_MONOTONIC), ticks = (int64_t)pmt_process_start_ticks((long)getpid());
-    /* Ticks since boot, suspend included. */
-    int64_t age = ticks == 0 ? 0 : now_ns(CLOCK_BOOTTIME) - ticks * (1000000000 / sysconf(_SC_CLK_TCK));
+    int64_t ticks = (int64_t)pmt_process_start_ticks((long)getpid()), a_tick = 1000000000 / sysconf(_SC_CLK_TCK);
+    /* Ticks since boot, suspend included. One after the other: what delays this between them makes every clock late. */
+    int64_t now = now_ns(CLOCK_MONOTONIC), age = ticks == 0 ? 0 : now_ns(CLOCK_BOOTTIME) - ticks * a_tick;
     return now - (age > 0 ? age : 0);
 }
 
