@@ -201,11 +201,14 @@ def test_no_descriptor_is_left_open(run_child: RunChild, tmp_path: Path) -> None
                 abs(1)
 
         record(0)
+        # A joined thread leaves /proc a moment after it was joined.
+        deadline = time.monotonic() + 30
+        while count()[1] > 1 and time.monotonic() < deadline:
+            pass
         before = count()
         for number in range(1, 100):
             record(number)
-        # A joined thread leaves /proc a moment after it was joined.
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while count() != before and time.monotonic() < deadline:
             pass
         print(before == count(), before, count())

@@ -166,10 +166,17 @@ def test_killed(tmp_path: Path, after: float) -> None:
     # GIVEN
     path = tmp_path / "kept.pmt"
     process = start(path, tmp_path, "making")
-    # WHEN it is killed in full run
-    time.sleep(after)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL
+    # WHEN it is killed in full run, however long it took to begin
+    try:
+        until = time.monotonic() + 60
+        while not path.exists() or path.stat().st_size < 10_000:
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.005)
+        time.sleep(after)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        status = process.wait(60)
+    assert status == -signal.SIGKILL
     # THEN it can be read as it is ...
     assert on_disk(path) - path.stat().st_size <= 1 << 20
     before = pymemtrace.read(path)

@@ -92,7 +92,8 @@ def test_threads_that_run_already(run_child: RunChild, tmp_path: Path) -> None:
     cycle = [("CALL", "work"), ("C_CALL", "abs"), ("C_RETURN", "abs"), ("RETURN", "work")]
     events = [(row.what, row.function) for row in rows]
     begin = events.index(("RETURN", "inner"))
-    assert begin <= 1  # before it at most the C_RETURN of acquire
+    # before it at most the C_RETURN of release, if the thread had not come to acquire yet, and the two of acquire
+    assert begin <= 3
     assert events[begin + 1 : begin + 202] == cycle * 50 + [("RETURN", "outer")]
     assert events[begin + 202] == ("RETURN", "run")
     assert done.result["events"] == len(text.rows)
@@ -170,7 +171,7 @@ def test_memory_does_not_grow_with_threads_that_ended(run_child: RunChild, tmp_p
         sizes.append(done.result["stats"]["tracer_bytes"])
     # THEN it holds the threads that the writer is still busy with (each takes 288 bytes), not all that there were
     assert 0 < sizes[0] <= 24 << 20
-    assert sizes[1] - sizes[0] <= 512 << 10 < 8000 * 288
+    assert sizes[1] - sizes[0] <= 8000 * 288 // 2  # the writer may have been kept waiting for long
 
 
 def test_many_at_once(run_child: RunChild, tmp_path: Path) -> None:
@@ -233,12 +234,18 @@ def test_growth_is_seen_by_the_thread_that_runs_next(run_child: RunChild, tmp_pa
 
         def grow():
             for at in range(0, PAGES * PAGE, PAGE):
+                if at % (1000 * PAGE) == 0:  # goes on only when the other thread has looked
+                    before = looks[0]
+                    while looks[0] == before:
+                        pass
                 memory[at] = 1
 
         def look(values):
             while memory[(PAGES - 1) * PAGE] == 0:
                 values.append(pread(statm, 128, 0))
+                looks[0] += 1
 
+        looks = [0]
         memory = mmap.mmap(-1, PAGES * PAGE)
         memory[(PAGES - 1) * PAGE] = 0
         statm = os.open("/proc/self/statm", os.O_RDONLY)

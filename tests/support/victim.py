@@ -13,6 +13,7 @@ import argparse
 import ctypes
 import mmap
 import os
+import signal
 import sys
 import threading
 from typing import Any
@@ -64,6 +65,15 @@ def plain(args: argparse.Namespace) -> None:
     while left:
         enter(slot, args.spin)
         left -= 1
+
+
+def stopping(args: argparse.Namespace) -> None:
+    """Stands still after 2,000 calls, until it is told to go on."""
+    slot = slot_of_this_thread()
+    for n in range(args.calls):
+        if n == 2000:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        enter(slot, args.spin)
 
 
 def threads(args: argparse.Namespace) -> None:
@@ -146,7 +156,8 @@ def crashing(args: argparse.Namespace) -> None:
 
 
 VARIANTS = {
-    each.__name__: each for each in (plain, threads, making, growing, forking, talking, starving, aborting, crashing)
+    each.__name__: each
+    for each in (plain, stopping, threads, making, growing, forking, talking, starving, aborting, crashing)
 }
 
 
