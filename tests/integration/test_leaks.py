@@ -182,9 +182,11 @@ def use_read_run(folder: Path) -> None:
 def use_read_samples(folder: Path) -> None:
     path = folder / "read.rss"
     if not path.exists():
-        with cPyMemTrace.Sampler(str(path), interval=0.001):
+        with cPyMemTrace.Sampler(str(path), interval=0.001) as sampler:
             cPyMemTrace.write_marker("a marker")
-            time.sleep(0.01)
+            deadline = time.monotonic() + 30
+            while sampler.ticks < 3 and time.monotonic() < deadline:
+                time.sleep(0.001)
         path.write_bytes(path.read_bytes() + b'{"torn')
     read = pymemtrace.read_samples(path)
     assert len(list(read)) > 2 and [marker.text for marker in read.markers()] == ["a marker"]
