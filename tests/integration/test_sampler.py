@@ -139,7 +139,7 @@ STEPS = [1, 3, 17, 64, 256, 1000, 2]  # pages
 
 @pytest.mark.not_sanitized
 def test_a_staircase(run_child: RunChild, tmp_path: Path) -> None:
-    """Allocations of known size, each held for five samples, are found step by step, to the page."""
+    """Allocations of known size, each held for 100 ms and five samples, are found step by step, to the page."""
     if pymemtrace.cPyMemTrace.info()["granularity"] != os.sysconf("SC_PAGE_SIZE"):
         pytest.skip("this kernel does not count RSS to the page")
     # WHEN
@@ -157,6 +157,7 @@ def test_a_staircase(run_child: RunChild, tmp_path: Path) -> None:
         for at in range(0, pages * page, page):
             kept[i][at] = 1
         process.write_marker(str(pages))
+        time.sleep(0.1)
         wait_for_ticks(samples, 5)
         process.write_marker("end")
     with process.log_process(0.005, sys.argv[1]) as samples:
