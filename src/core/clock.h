@@ -53,14 +53,19 @@ void pmt_timeline_init(pmt_timeline *t, pmt_pair first, int64_t process_start_ns
 void pmt_timeline_block(pmt_timeline *t, pmt_pair end);  /* before a block's rows: its own pair */
 void pmt_timeline_done(pmt_timeline *t, pmt_pair end);   /* after them */
 
+/* Never backwards, for microseconds that are known already. */
+static inline int64_t pmt_timeline_rise(pmt_timeline *t, int64_t us)
+{
+    t->last_us = us > t->last_us ? us : t->last_us;
+    return t->last_us;
+}
+
 static inline int64_t pmt_timeline_us(pmt_timeline *t, uint64_t clock)
 {
     double ns = (double)(int64_t)(clock - t->from.clock) * t->slope, most = (double)PMT_NS_LIMIT;
     ns = ns < most ? ns : most; /* NaN too: what is read back may hold anything */
     ns = ns > -most ? ns : -most;
-    int64_t us = (t->from.ns - t->start_ns + (int64_t)ns) / 1000;
-    t->last_us = us > t->last_us ? us : t->last_us;
-    return t->last_us;
+    return pmt_timeline_rise(t, (t->from.ns - t->start_ns + (int64_t)ns) / 1000);
 }
 
 #endif

@@ -29,7 +29,7 @@ static void put_row(stream *s, const pmt_seen *e, bool previous)
     s->words[s->n++] = pmt_word(PMT_ESC_ROW, e->site);
     s->words[s->n++] = e->event;
     s->words[s->n++] = e->clock;
-    s->words[s->n++] = (uint64_t)e->rss | (previous ? PMT_ROW_PREV : 0);
+    s->words[s->n++] = (uint64_t)e->rss | (previous ? PMT_ROW_PREV : 0) | (e->site == HELD_SITE ? PMT_ROW_TIMED : 0);
 }
 
 static void put_event(stream *s, pmt_filter *f, pmt_log log, const pmt_seen *e)
@@ -196,13 +196,14 @@ static int put_end(const pmt_reader *r, pmt_sink *sink) /* with the number of ro
     return rc < 0 ? rc : sink->end(sink, after, (size_t)(end - after));
 }
 
-/* The event kept for `previous` keeps its meaning, whatever the next block's definitions make of its numbers: a place that
- * no site has, and a thread that no recording gets to. */
-static void hold_last(pmt_dictionary *d, pmt_filter *f)
+/* The event kept for `previous` keeps its meaning, whatever the next block's definitions and pair make of its numbers: a
+ * place that no site has, a thread that no recording gets to, and its time instead of its clock. t: with the block's pair. */
+static void hold_last(pmt_dictionary *d, pmt_filter *f, pmt_timeline *t)
 {
     if (!f->have_last || f->last.site == HELD_SITE) {
         return;
     }
+    f->last.clock = (uint64_t)pmt_timeline_us(t, f->last.clock);
     pmt_site *held = pmt_sites_at(&d->sites, HELD_SITE), *last = pmt_sites_at(&d->sites, f->last.site);
     pmt_code *held_code = pmt_sites_code(&d->sites, 0), *code = pmt_sites_code(&d->sites, (uint32_t)(last->key >> 32));
     pmt_names *names = &d->sites.names;
@@ -238,6 +239,7 @@ int pmt_convert(pmt_reader *r, pmt_output *o, pmt_log log, uint64_t threshold, b
     pmt_layout layout = log == PMT_LOG_PREVIOUS ? PMT_LAYOUT_PREVIOUS : PMT_LAYOUT_ALL;
     pmt_sink *sink = s.words == NULL ? NULL : pmt_text_sink_new(&arena, &source, layout, comments);
     pmt_filter filter;
+    pmt_timeline timeline; /* as the sink's */
     size_t n = 0;
     char *header = NULL;
     int rc = sink == NULL ? -ENOMEM : pmt_reader_rewind(r), found = rc < 0 ? rc : pmt_reader_block(r);
@@ -246,6 +248,7 @@ int pmt_convert(pmt_reader *r, pmt_output *o, pmt_log log, uint64_t threshold, b
         rc = header == NULL ? -ENOMEM : sink->begin(sink, header, n);
     }
     pmt_filter_begin(&filter, threshold);
+    pmt_timeline_init(&timeline, r->first, r->process_start_ns);
     if (found == 1 && r->dropped > 0) { /* rows keep their numbers */
         pmt_checkpoint c;
         sink->keep(sink, &c);
@@ -254,9 +257,11 @@ int pmt_convert(pmt_reader *r, pmt_output *o, pmt_log log, uint64_t threshold, b
     }
     for (; rc == 0 && found == 1; found = rc == 0 ? pmt_reader_block(r) : found) {
         rc = convert_block(r, sink, &s, &filter, log);
+        pmt_timeline_block(&timeline, r->block.pair);
         if (log == PMT_LOG_PREVIOUS) {
-            hold_last(&r->dictionary, &filter);
+            hold_last(&r->dictionary, &filter, &timeline);
         }
+        pmt_timeline_done(&timeline, r->block.pair);
     }
     rc = rc == 0 && found < 0 ? found : rc;
     if (rc == 0 && r->complete && comments) {

@@ -26,6 +26,7 @@ enum {
 
 #define PMT_SITE_FIRST 16u              /* site ids begin here: what is below is an escape */
 #define PMT_ROW_PREV (UINT64_C(1) << 63) /* in the RSS word of PMT_ESC_ROW: the event before a NEXT */
+#define PMT_ROW_TIMED (UINT64_C(1) << 62) /* there, by pmt_convert only: the clock is in microseconds already */
 #define PMT_MAX_TEXT 4096u              /* bytes of one PMT_ESC_TEXT; longer messages are several */
 #define PMT_MAX_DEFINE (2 * 65536u + 64) /* bytes of one PMT_ESC_DEFINE: two names of core/names.h and some numbers */
 #define PMT_RECORD_WORDS (2 + PMT_MAX_TEXT / 8)

@@ -220,7 +220,7 @@ static void put_thread(text_sink *s)
 
 typedef struct row {
     uint32_t site;
-    bool previous;
+    bool previous, timed; /* timed: clock is in microseconds already */
     uint64_t event, clock;
     int64_t rss;
 } row;
@@ -244,7 +244,8 @@ static void put_row(text_sink *s, const row *r)
         p = pmt_put_left(p, r->event, 12);
     }
     *p++ = ' ';
-    p = pmt_put_seconds(p, pmt_timeline_us(&s->timeline, r->clock), 12);
+    int64_t us = r->timed ? pmt_timeline_rise(&s->timeline, (int64_t)r->clock) : pmt_timeline_us(&s->timeline, r->clock);
+    p = pmt_put_seconds(p, us, 12);
     *p++ = ' ';
     s->filled += (size_t)(p - start);
     put_cached_middle(s, r->site);
@@ -334,7 +335,8 @@ static void put_escape(text_sink *s, const uint64_t *words, uint64_t mask, uint6
         break;
     case PMT_ESC_ROW: {
         uint64_t clock = words[(at + 2) & mask], rss = words[(at + 3) & mask];
-        put_row(s, &(row){payload, (rss & PMT_ROW_PREV) != 0, first, clock, (int64_t)(rss & ~PMT_ROW_PREV)});
+        put_row(s, &(row){payload, (rss & PMT_ROW_PREV) != 0, (rss & PMT_ROW_TIMED) != 0, first, clock,
+                          (int64_t)(rss & ~(PMT_ROW_PREV | PMT_ROW_TIMED))});
         break;
     }
     case PMT_ESC_PEAK:
@@ -373,7 +375,7 @@ static int text_records(pmt_sink *base, const uint64_t *words, uint64_t mask, ui
         uint64_t word = words[from & mask];
         if ((uint32_t)word >= PMT_SITE_FIRST) {
             s->clock += word >> 32;
-            put_row(s, &(row){(uint32_t)word, false, s->event++, s->clock, (int64_t)s->rss});
+            put_row(s, &(row){(uint32_t)word, false, false, s->event++, s->clock, (int64_t)s->rss});
             from++;
         }
         else {

@@ -115,17 +115,6 @@ def rows_of(text: log.Log) -> list[Selected]:
     ]
 
 
-def difference_of_rows(expected: list[Selected], got: list[Selected]) -> str:
-    """As first_difference; the clock of a PREV from the block before is by the pairs of its NEXT."""
-    near = [
-        row._replace(clock=want.clock)
-        if row.tag == "PREV" and abs(float(row.clock) - float(want.clock)) < 0.001
-        else row
-        for want, row in zip(expected, got)
-    ]
-    return first_difference(expected, near + got[len(near) :])
-
-
 def print_log(path: Path, *args: str) -> bytes:
     """The command."""
     target = path.with_name(f"{path.name}.printed")
@@ -153,7 +142,7 @@ def check_logs(path: Path, expected: capture_decoder.Capture, printed: Callable[
                             ("threshold", 1 << 20), ("previous", 0)]:  # fmt: skip
         options = [mode, threshold] if printed is write_log else ["--log", mode, "--threshold", str(threshold)]
         text = log.check(log.parse(printed(path, *options)), mode, threshold=threshold)
-        difference = difference_of_rows(select(expected.events, mode, threshold), rows_of(text))
+        difference = first_difference(select(expected.events, mode, threshold), rows_of(text))
         assert not difference, f"{mode} {threshold}: {difference}"
         # the header is the capture's, but for the two lines that say what is printed
         head = dict(comment.pair for comment in text.head if comment.pair)
@@ -267,7 +256,7 @@ def test_every_kind_of_line(run_child: RunChild, tmp_path: Path) -> None:
     for mode in ("all", "threshold", "previous"):
         data = print_log(path, "--log", mode)
         text = log.check(log.parse(data, message="a message\n# of two lines"), mode)
-        difference = difference_of_rows(select(expected.events, mode, 4096), rows_of(text))
+        difference = first_difference(select(expected.events, mode, 4096), rows_of(text))
         assert not difference, f"{mode}: {difference}"
         lines = [comment.text for comment in text.comments]
         assert [line for line in lines if line.startswith(("it ", "and "))] == ["it begins", "and goes on", "it ends"]
@@ -291,7 +280,7 @@ def test_without_comments(run_child: RunChild, tmp_path: Path) -> None:
         # THEN it is message and table
         text = log.check(log.parse(data, message="a message\n# of two lines"), mode, comments=False)
         rows = [row._replace(tid=0) for row in select(expected.events, mode, 4096)]
-        assert not difference_of_rows(rows, rows_of(text))
+        assert not first_difference(rows, rows_of(text))
 
 
 def test_recorded_again_as_text(run_child: RunChild, tmp_path: Path) -> None:

@@ -297,6 +297,25 @@ def test_sigterm_is_passed_on(tmp_path: Path) -> None:
     assert watch.returncode == 5
 
 
+def test_a_signal_while_the_program_is_started(tmp_path: Path) -> None:
+    # GIVEN a watch that gets SIGTERM when its program has begun, and it does not know it yet
+    program(tmp_path, "import time; time.sleep(60)")
+    source = """
+        import os, signal, subprocess
+        from pymemtrace.commands import main
+
+        class Popen(subprocess.Popen):
+            def __init__(self, *args, **names):
+                super().__init__(*args, **names)
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        subprocess.Popen = Popen
+        main(["sample", "--tree", "-q", "-o", "x.rss", "program.py"])
+    """
+    # THEN it is the program's
+    child.run_source(source, tmp_path, timeout=40, expect=-signal.SIGTERM)
+
+
 def test_an_orphan_stays_in_the_tree(tmp_path: Path) -> None:
     """Its parent ends before anybody can have seen it."""
     # GIVEN

@@ -107,6 +107,32 @@ def test_blocks_of_any_size_say_the_same(tmp_path: Path, size: int) -> None:
     assert events_of(path) == [tuple(event) for event in decoder.read(path).events]
 
 
+class Slowing(Builder):
+    """Its clock unit gets longer with each block."""
+
+    def _pair(self, clock: int) -> tuple[int, int]:
+        since = clock - self.start_clock
+        return clock, self.start_ns + since * 100 + since * since
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_an_event_has_one_clock_in_every_log(tmp_path: Path, size: int) -> None:
+    # GIVEN a capture in which RSS changes at the first event of a block
+    path, out = tmp_path / "slowing.pmt", tmp_path / "previous.log"
+    found = [Step(MAIN, 300)]
+    for turn in range(1, 40):
+        found.append(Step(LEAF if turn % 2 else LEAF + 1, 300, int(turn % 3 == 0)))
+    path.write_bytes(Slowing(size=size, definitions=DEFINITIONS).build(found))
+    # WHEN it is printed as `previous`
+    with open(out, "wb") as file:
+        pymemtrace.read(path).write_log(file.fileno(), "previous")
+    # THEN each PREV, which is the last event of the block before, has the clock that it has there
+    lines = [line.split() for line in out.read_text().splitlines() if line.startswith(("PREV", "NEXT"))]
+    clocks = {event.event: f"{event.clock:.6f}" for event in decoder.read(path).events}
+    assert [line[3] for line in lines] == [clocks[int(line[1])] for line in lines]
+    assert sum(line[0] == "PREV:" for line in lines) == 13
+
+
 def test_the_tree(whole: Path) -> None:
     # WHEN
     tree = pymemtrace.read(whole).tree()
